@@ -1,0 +1,77 @@
+"""Where the code runs, and where random numbers start."""
+
+import random
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def try_gpu(i: int = 0) -> torch.device:
+    """Return GPU number `i`, or the CPU where there is no such GPU.
+
+    Parameters
+    ----------
+    i : int, the GPU's number, from 0
+
+    Returns
+    -------
+    torch.device
+        `cuda:i` where that GPU exists, else `cpu`. Apple's GPU (`mps`) is
+        not chosen by itself: pass `torch.device('mps')` to try it.
+    """
+    if 0 <= i < torch.cuda.device_count():
+        return torch.device('cuda', i)
+    return torch.device('cpu')
+
+
+def try_all_gpus() -> list[torch.device]:
+    """Return every GPU, or `[cpu]` where there is none.
+
+    Returns
+    -------
+    list of torch.device, never empty
+    """
+    gpus = [torch.device('cuda', i) for i in range(torch.cuda.device_count())]
+    return gpus or [torch.device('cpu')]
+
+
+def set_seed(seed: int) -> None:
+    """Start the random numbers of torch, numpy and Python from `seed`.
+
+    Weights, the order of the batches and dropout then repeat on the same
+    machine with the same versions. Another device, or another number of
+    threads, may still differ in the last digits.
+
+    Parameters
+    ----------
+    seed : int in [0, 2**32), numpy's range
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def in_notebook() -> bool:
+    """Tell whether the code runs in a notebook's kernel."""
+    ipython = sys.modules.get('IPython')  # a kernel has it loaded
+    return ipython is not None and hasattr(ipython.get_ipython(), 'kernel')
+
+
+def publish(bundle: dict[str, Any], **how: Any) -> Any:
+    """Show a mime bundle in the notebook.
+
+    Parameters
+    ----------
+    bundle : dict, data by mime type
+    **how : as in `IPython.display.display`
+
+    Returns
+    -------
+    DisplayHandle where `display_id` asks for one, else None
+    """
+    from IPython.display import display
+
+    shown: Any = display  # some versions of it have no types
+    return shown(bundle, raw=True, **how)
