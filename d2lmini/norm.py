@@ -1,0 +1,140 @@
+"""Batch normalization from scratch; notebook 03 derives it line by line."""
+
+import torch
+from torch import Tensor, nn
+
+
+def batch_norm(
+    X: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving_mean: Tensor,
+    moving_var: Tensor,
+    eps: float,
+    momentum: float,
+    training: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalize X by feature (2-D) or by channel (4-D).
+
+    Parameters
+    ----------
+    X : Tensor, shape (N, C) or (N, C, H, W)
+    gamma, beta, moving_mean, moving_var : Tensor, shape (1, C) or (1, C, 1, 1)
+    eps : float, added to the variance, in its units (those of X squared)
+    momentum : float in [0, 1], the weight of the *new* batch, as in torch
+    training : bool, True to use the batch's statistics and to remember them
+
+    Returns
+    -------
+    Y : Tensor, shape and dtype of X
+    moving_mean, moving_var : Tensor, new ones without a graph, in float32
+        or better; those that came in when `training` is False
+
+    Raises
+    ------
+    ValueError : X is not 2-D or 4-D, or in training has one value a channel
+
+    Notes
+    -----
+    The biased variance (divide by n) normalizes; the unbiased one (divide by
+    n - 1) is remembered. Half precision is computed in float32, as torch
+    does. Source: Ioffe & Szegedy 2015, algorithms 1 and 2; shown in
+    notebook 03.
+    """
+    if X.dim() not in (2, 4):
+        raise ValueError(
+            f'X must be (N, C) or (N, C, H, W), got shape {tuple(X.shape)}'
+        )
+    x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
+    mean, var = moving_mean, moving_var
+    if training:
+        n = X.numel() // X.shape[1]  # values in one channel
+        if n == 1:
+            raise ValueError(
+                'training needs more than 1 value per channel, got shape '
+                f'{tuple(X.shape)}: use a larger batch, or eval()'
+            )
+        dims = [d for d in range(X.dim()) if d != 1]  # all but the channel
+        mean = x.mean(dim=dims, keepdim=True)  # shape of gamma
+        var = ((x - mean) ** 2).mean(dim=dims, keepdim=True)  # biased
+        with torch.no_grad():  # the memory must not keep the graph
+            unbiased = var * n / (n - 1)
+            moving_mean = (1 - momentum) * moving_mean + momentum * mean
+            moving_var = (1 - momentum) * moving_var + momentum * unbiased
+    X_hat = (x - mean) / torch.sqrt(var + eps)
+    Y = gamma * X_hat + beta
+    return Y.to(X.dtype), moving_mean, moving_var
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization that agrees with `nn.BatchNorm1d` and `2d`.
+
+    Parameters
+    ----------
+    num_features : int, features (2-D) or channels (4-D)
+    num_dims : int, 2 for (N, C) or 4 for (N, C, H, W)
+    eps : float, added to the variance
+    momentum : float in [0, 1] or None
+        The weight of the new batch; None averages all batches equally.
+
+    Raises
+    ------
+    ValueError : `num_dims` is not 2 or 4; or, in `forward`, X has another
+        number of dimensions or of channels
+
+    Notes
+    -----
+    gamma and beta are trained. moving_mean, moving_var and
+    num_batches_tracked are buffers: saved and moved with the net, not
+    trained. Source: Ioffe & Szegedy 2015; shown in notebook 03.
+    """
+
+    moving_mean: Tensor
+    moving_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        num_dims: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+    ) -> None:
+        super().__init__()
+        if num_dims not in (2, 4):
+            raise ValueError(f'num_dims must be 2 or 4, got {num_dims}')
+        shape = (1, num_features) + (1,) * (num_dims - 2)  # (1, C[, 1, 1])
+        self.eps, self.momentum = eps, momentum
+        self.gamma = nn.Parameter(torch.ones(shape))
+        self.beta = nn.Parameter(torch.zeros(shape))
+        self.register_buffer('moving_mean', torch.zeros(shape))
+        self.register_buffer('moving_var', torch.ones(shape))
+        self.register_buffer('num_batches_tracked', torch.tensor(0))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return X normalized, scaled and shifted, in X's shape."""
+        want = self.gamma.shape
+        if X.dim() != len(want) or X.shape[1] != want[1]:
+            raise ValueError(
+                f'X must be {len(want)}-D with {want[1]} channels on axis 1, '
+                f'got shape {tuple(X.shape)}'
+            )
+        momentum = self.momentum
+        if self.training:
+            self.num_batches_tracked += 1
+        if momentum is None:  # the plain average of all batches so far
+            momentum = 1 / max(1, int(self.num_batches_tracked))
+        Y, mean, var = batch_norm(
+            X,
+            self.gamma,
+            self.beta,
+            self.moving_mean,
+            self.moving_var,
+            self.eps,
+            momentum,
+            self.training,
+        )
+        if self.training:
+            self.moving_mean.copy_(mean)
+            self.moving_var.copy_(var)
+        return Y
