@@ -1,0 +1,88 @@
+# make lab      set up and open the course in JupyterLab
+# make test     set up and pass every test
+# make outputs  run every notebook at full size on the real data and save it
+# make bench    measure what has a budget
+#
+# TORCH_INDEX=address takes torch from that package index: README, "Linux
+# without an NVIDIA GPU".
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY := $(BIN)/python
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+WORKERS ?= 2
+# Without a folder of the real files, the tests use the drawn garments and
+# so need no network.
+DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
+	$(D2LMINI_DATA),auto,drawn))
+
+.PHONY: lab test lint outputs bench help
+help:
+	@sed -n 's/^# \(make\)/\1/p' Makefile
+
+# A mark stands in .venv while an install runs: one found there later says
+# that the install was interrupted, and it is made again from the start. A
+# finished install leaves a mark that names this folder: in a copy that was
+# moved or cloned with its .venv, the paths would be wrong.
+READY := $(VENV)/.ready
+HALF := $(VENV)/.half-made
+
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "d2lmini needs Python 3.10 or newer as $(PYTHON);" \
+	  "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@if [ -e $(HALF) ]; then echo "An earlier install was interrupted:" \
+	  "$(VENV) is made again."; rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(HALF)
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PY) -m pip install --index-url $(TORCH_INDEX) \
+	  torch torchvision)
+	$(PY) -m pip install --quiet --editable '.[$(1)]'
+	@printf '%s' '$(CURDIR)' > $(READY)-$(2)
+	@rm -f $(HALF)
+endef
+
+# $(call outdated,NAME) gives FORCE unless the finished install is this one.
+outdated = $(if $(wildcard $(HALF)),FORCE,$(if $(filter-out \
+	$(CURDIR),$(file <$(READY)-$(1))),FORCE))
+FORCE:
+
+$(READY)-lab: pyproject.toml $(call outdated,lab)
+	$(call install,lab,lab)
+
+$(READY)-test: pyproject.toml $(call outdated,test)
+	$(call install,lab$(,)test,test)
+
+, := ,
+
+# The address is printed, and the browser opened where there is one. Nothing
+# but this machine can reach the server.
+lab: $(READY)-lab
+	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 \
+	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root) \
+	  $(firstword $(NOTEBOOKS))
+
+lint: $(READY)-test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows \
+	  .github/workflows/*.yml
+
+test: lint
+	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	  tests notebooks
+
+outputs: $(READY)-test
+	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
+	$(PY) -m nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.timeout=1200 \
+	  --ExecutePreprocessor.record_timing=False \
+	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+	$(PY) notebooks/pictures/make.py
+
+bench: $(READY)-test
+	$(PY) benchmarks/training.py

@@ -1,0 +1,239 @@
+"""Seconds an epoch of BN-LeNet: a bare loop, `train_ch6`, the book's way.
+
+    python benchmarks/training.py [--epochs 2] [--rounds 3]
+
+All three run in turn in one Jupyter kernel, so that the pictures are really
+drawn and sent, and each measures the test set once an epoch. Prints a table
+for benchmarks/README.md.
+"""
+
+import argparse
+import gzip
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import d2lmini as d2l
+
+BATCH_SIZE, LR = 256, 1.0
+LIMITS = {'train_ch6 / bare': ('at most', 1.15), 'book / train_ch6': (
+    'at least', 2.5)}
+
+
+def bare(num_epochs: int) -> float:
+    """Time the shortest loop that trains, over batches made beforehand."""
+    train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
+    train, test = list(train_iter), list(test_iter)
+    net = d2l.lenet(d2l.BatchNorm)
+    net.apply(xavier)
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+    loss = nn.CrossEntropyLoss()
+    start = time.perf_counter()
+    for _ in range(num_epochs):
+        net.train()
+        for X, y in train:
+            optimizer.zero_grad()
+            loss(net(X), y).backward()
+            optimizer.step()
+        net.eval()
+        with torch.no_grad():
+            sum(int((net(X).argmax(1) == y).sum()) for X, y in test)
+    return (time.perf_counter() - start) / num_epochs
+
+
+def xavier(module: nn.Module) -> None:
+    """Start linear and convolutional weights as the book does."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight)
+
+
+def ours(num_epochs: int) -> float:
+    """Time `train_ch6` with its live picture, loading included."""
+    start = time.perf_counter()
+    train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
+    net = d2l.lenet(d2l.BatchNorm)
+    d2l.train_ch6(net, train_iter, test_iter, num_epochs, LR, 'cpu')
+    return (time.perf_counter() - start) / num_epochs
+
+
+def book(num_epochs: int, root: str) -> float:
+    """Time the book's way: transforms, 4 workers, a redraw by clearing."""
+    start = time.perf_counter()
+    train_iter, test_iter = torchvision_loaders(root)
+    net = d2l.lenet(d2l.BatchNorm)
+    net.apply(xavier)
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
+    loss = nn.CrossEntropyLoss()
+    redraw = redraw_by_clearing(num_epochs)
+    every = len(train_iter) // 5
+    for epoch in range(num_epochs):
+        net.train()
+        total, right, seen = 0.0, 0.0, 0
+        for i, (X, y) in enumerate(train_iter):
+            optimizer.zero_grad()
+            y_hat = net(X)
+            value = loss(y_hat, y)
+            value.backward()
+            optimizer.step()
+            with torch.no_grad():
+                total += float(value * len(y))
+                right += accuracy_count(y_hat, y)
+                seen += len(y)
+            if (i + 1) % every == 0 or i == len(train_iter) - 1:
+                at = epoch + (i + 1) / len(train_iter)
+                redraw(at, (total / seen, right / seen, None))
+        net.eval()
+        with torch.no_grad():
+            hits = sum(accuracy_count(net(X), y) for X, y in test_iter)
+        redraw(epoch + 1, (None, None, hits / 10000))
+    return (time.perf_counter() - start) / num_epochs
+
+
+def accuracy_count(y_hat: Tensor, y: Tensor) -> float:
+    """Count the right answers."""
+    return float((y_hat.argmax(dim=1) == y).sum())
+
+
+def torchvision_loaders(root: str) -> list[torch.utils.data.DataLoader]:
+    """Load Fashion-MNIST through torchvision, 4 worker processes each."""
+    from torchvision import datasets, transforms
+
+    return [
+        torch.utils.data.DataLoader(
+            datasets.FashionMNIST(
+                root, train=train, transform=transforms.ToTensor()
+            ),
+            BATCH_SIZE,
+            shuffle=train,
+            num_workers=4,
+        )
+        for train in (True, False)
+    ]
+
+
+def redraw_by_clearing(num_epochs: int) -> Callable[[float, tuple], None]:
+    """Return a plot that is drawn anew and shown anew at every point."""
+    from IPython.display import clear_output, display
+    from matplotlib import pyplot as plt
+
+    fig, ax = plt.subplots(figsize=(3.5, 2.5))
+    curves: list[tuple[list, list]] = [([], []) for _ in range(3)]
+
+    def add(x: float, values: tuple) -> None:
+        ax.cla()
+        for (xs, ys), value in zip(curves, values, strict=True):
+            if value is not None:
+                xs.append(x)
+                ys.append(value)
+            ax.plot(xs, ys)
+        ax.set_xlim(1, num_epochs)
+        ax.legend(['train loss', 'train acc', 'test acc'])
+        ax.grid()
+        display(fig)
+        clear_output(wait=True)
+
+    return add
+
+
+def unpacked(root: str) -> None:
+    """Write the real files as torchvision wants them, plain, below `root`."""
+    raw = Path(root, 'FashionMNIST', 'raw')
+    raw.mkdir(parents=True)
+    source = Path(os.environ['D2LMINI_DATA'], 'FashionMNIST', 'raw')
+    for packed in source.glob('*.gz'):
+        with gzip.open(packed) as a, open(raw / packed.stem, 'wb') as b:
+            shutil.copyfileobj(a, b)
+
+
+def measure(num_epochs: int, rounds: int) -> None:
+    """Run the three in turn and print the table; called in the kernel."""
+    names = ('bare', 'train_ch6', 'book')
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as root:
+        unpacked(root)
+        for _ in range(rounds):
+            seconds['bare'].append(bare(num_epochs))
+            seconds['train_ch6'].append(ours(num_epochs))
+            seconds['book'].append(book(num_epochs, root))
+    print('RESULT', flush=True)
+    print('| what | seconds an epoch, median | all rounds |\n|---|---|---|')
+    for name, each in seconds.items():
+        shown = ', '.join(f'{s:.2f}' for s in each)
+        print(f'| {name} | {statistics.median(each):.2f} | {shown} |')
+    print('\n| ratio | measured | limit |\n|---|---|---|')
+    for ratio, (word, limit) in LIMITS.items():
+        a, b = ratio.split(' / ')
+        value = statistics.median(
+            x / y for x, y in zip(seconds[a], seconds[b], strict=True)
+        )
+        print(f'| {ratio} | {value:.2f} | {word} {limit} |')
+
+
+def first_batches(n: int = 5) -> Iterator[float]:
+    """Yield seconds from the call to the first batch, a process each."""
+    import subprocess
+
+    code = (
+        'import time, d2lmini as d; t = time.perf_counter(); '
+        'next(iter(d.load_data_fashion_mnist(256)[0])); '
+        'print(time.perf_counter() - t)'
+    )
+    for _ in range(n):
+        done = subprocess.run(
+            [sys.executable, '-c', code],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        yield float(done.stdout.split()[-1])
+
+
+def in_kernel(num_epochs: int, rounds: int) -> str:
+    """Run `measure` in a Jupyter kernel and return what it printed."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    cell = f'import training\ntraining.measure({num_epochs}, {rounds})'
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell)]
+    )
+    here = {'metadata': {'path': str(Path(__file__).parent)}}
+    NotebookClient(notebook, timeout=3600, resources=here).execute()
+    text = ''.join(
+        output.get('text', '') for output in notebook.cells[0].outputs
+    )
+    return text.split('RESULT\n')[-1]
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument('--epochs', type=int, default=2)
+    options.add_argument('--rounds', type=int, default=3)
+    chosen = options.parse_args()
+    if not os.environ.get('D2LMINI_DATA'):
+        sys.exit(
+            'The book\'s way needs the real files: set D2LMINI_DATA to the '
+            'folder that holds FashionMNIST/raw/.'
+        )
+    first = statistics.median(first_batches())
+    print(
+        f'{platform.processor() or platform.machine()}, {os.cpu_count()} '
+        f'cores, Python {platform.python_version()}, torch '
+        f'{torch.__version__}\n'
+    )
+    print(f'first batch after the call: {first:.2f} s (limit 0.5)\n')
+    print(in_kernel(chosen.epochs, chosen.rounds))
+
+
+if __name__ == '__main__':
+    main()
