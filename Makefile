@@ -45,7 +45,7 @@ endef
 
 # $(call outdated,NAME) gives FORCE unless the finished install is this one.
 outdated = $(if $(wildcard $(HALF)),FORCE,$(if $(filter-out \
-	$(CURDIR),$(file <$(READY)-$(1))),FORCE))
+	$(CURDIR),$(shell cat $(READY)-$(1) 2>/dev/null)),FORCE))
 FORCE:
 
 $(READY)-lab: pyproject.toml $(call outdated,lab)
@@ -82,6 +82,7 @@ outputs: $(READY)-test
 	  --ExecutePreprocessor.timeout=1200 \
 	  --ExecutePreprocessor.record_timing=False \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
 	$(PY) notebooks/pictures/make.py
 
 bench: $(READY)-test

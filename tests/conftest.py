@@ -1,0 +1,23 @@
+"""Every test starts with an empty home of its own and no language chosen."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_places(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep the tests, and what they start, out of the reader's folders.
+
+    Notebooks in the same run are not under this file and keep theirs.
+    """
+    home = tmp_path_factory.mktemp('home')
+    for kind in ('cache', 'config'):
+        monkeypatch.setattr(
+            f'platformdirs.user_{kind}_path',
+            lambda name, kind=kind: home / kind / name,
+        )
+        monkeypatch.setenv(f'XDG_{kind.upper()}_HOME', str(home / kind))
+    monkeypatch.setenv('D2LMINI_CACHE', str(home / 'cache' / 'd2lmini'))
+    monkeypatch.delenv('D2LMINI_LANG', raising=False)
+    monkeypatch.setattr('d2lmini.lang._chosen', None)
