@@ -4,6 +4,42 @@ import torch
 from torch import Tensor, nn
 
 
+def values_per_channel(X: Tensor, gamma: Tensor, training: bool) -> int:
+    """Count the values that share a mean, after a look at the shapes.
+
+    Parameters
+    ----------
+    X : Tensor, shape (N, C) or (N, C, H, W)
+    gamma : Tensor, shape (1, C) or (1, C, 1, 1)
+    training : bool, True where the values are to be normalized by themselves
+
+    Returns
+    -------
+    int : N or N * H * W
+
+    Raises
+    ------
+    ValueError : other shapes, or in training fewer than 2 values per channel
+
+    Notes
+    -----
+    Shown in notebook 03.
+    """
+    want = (1, *X.shape[1:2], 1, 1)[: X.dim()]  # (1, C) or (1, C, 1, 1)
+    if X.dim() not in (2, 4) or gamma.shape != want:
+        raise ValueError(
+            'X must be (N, C) and gamma (1, C), or X (N, C, H, W) and gamma '
+            f'(1, C, 1, 1); got {tuple(X.shape)} and {tuple(gamma.shape)}'
+        )
+    n = X.numel() // X.shape[1]
+    if training and n < 2:
+        raise ValueError(
+            'training needs more than 1 value per channel, got shape '
+            f'{tuple(X.shape)}: use a larger batch, or eval()'
+        )
+    return n
+
+
 def batch_norm(
     X: Tensor,
     gamma: Tensor,
@@ -32,7 +68,7 @@ def batch_norm(
 
     Raises
     ------
-    ValueError : X is not 2-D or 4-D, or in training has one value a channel
+    ValueError : shapes that don't fit, or in training one value a channel
 
     Notes
     -----
@@ -41,19 +77,10 @@ def batch_norm(
     does. Source: Ioffe & Szegedy 2015, algorithms 1 and 2; shown in
     notebook 03.
     """
-    if X.dim() not in (2, 4):
-        raise ValueError(
-            f'X must be (N, C) or (N, C, H, W), got shape {tuple(X.shape)}'
-        )
+    n = values_per_channel(X, gamma, training)
     x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
     mean, var = moving_mean, moving_var
     if training:
-        n = X.numel() // X.shape[1]  # values in one channel
-        if n == 1:
-            raise ValueError(
-                'training needs more than 1 value per channel, got shape '
-                f'{tuple(X.shape)}: use a larger batch, or eval()'
-            )
         dims = [d for d in range(X.dim()) if d != 1]  # all but the channel
         mean = x.mean(dim=dims, keepdim=True)  # shape of gamma
         var = ((x - mean) ** 2).mean(dim=dims, keepdim=True)  # biased
@@ -62,8 +89,8 @@ def batch_norm(
             moving_mean = (1 - momentum) * moving_mean + momentum * mean
             moving_var = (1 - momentum) * moving_var + momentum * unbiased
     X_hat = (x - mean) / torch.sqrt(var + eps)
-    Y = gamma * X_hat + beta
-    return Y.to(X.dtype), moving_mean, moving_var
+    Y = (gamma * X_hat + beta).to(X.dtype)
+    return Y, moving_mean, moving_var
 
 
 class BatchNorm(nn.Module):
@@ -79,8 +106,7 @@ class BatchNorm(nn.Module):
 
     Raises
     ------
-    ValueError : `num_dims` is not 2 or 4; or, in `forward`, X has another
-        number of dimensions or of channels
+    ValueError : `num_dims` is not 2 or 4; in `forward`, as `batch_norm`
 
     Notes
     -----
@@ -113,12 +139,6 @@ class BatchNorm(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return X normalized, scaled and shifted, in X's shape."""
-        want = self.gamma.shape
-        if X.dim() != len(want) or X.shape[1] != want[1]:
-            raise ValueError(
-                f'X must be {len(want)}-D with {want[1]} channels on axis 1, '
-                f'got shape {tuple(X.shape)}'
-            )
         momentum = self.momentum
         if self.training:
             self.num_batches_tracked += 1
