@@ -25,8 +25,10 @@ from torch import Tensor, nn
 import d2lmini as d2l
 
 BATCH_SIZE, LR = 256, 1.0
-LIMITS = {'train_ch6 / bare': ('at most', 1.15), 'book / train_ch6': (
-    'at least', 2.5)}
+LIMITS = {
+    'train_ch6 / bare': ('at most', 1.15),
+    'book / train_ch6': ('at least', 2.5),
+}
 
 
 def bare(num_epochs: int) -> float:
@@ -222,7 +224,7 @@ def main() -> None:
     chosen = options.parse_args()
     if not os.environ.get('D2LMINI_DATA'):
         sys.exit(
-            'The book\'s way needs the real files: set D2LMINI_DATA to the '
+            "The book's way needs the real files: set D2LMINI_DATA to the "
             'folder that holds FashionMNIST/raw/.'
         )
     first = statistics.median(first_batches())

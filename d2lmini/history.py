@@ -192,7 +192,7 @@ def draw_histories(histories: dict[str, History]) -> 'Figure':
     left.set_ylim(0, _highest_loss(histories))
     right.set_ylim(_lowest_accuracy(histories), 1)
     for i, (label, history) in enumerate(histories.items()):
-        look = {
+        look: dict[str, Any] = {
             'color': COLORS[i % len(COLORS)],
             'linestyle': STYLES[i % len(STYLES)],
             'marker': 'os^DvP'[i % 6],
@@ -208,6 +208,8 @@ def draw_histories(histories: dict[str, History]) -> 'Figure':
             epochs, history.train_acc, '.--', color='0.5', label='train'
         )
         told += f': {history.summary()}'
+    else:
+        right.set_title('test accuracy', fontsize=10, loc='left')
     fig.suptitle(told, fontsize=9, color='0.3')
     fig.legend(
         *right.get_legend_handles_labels(),

@@ -1,7 +1,6 @@
 """What a column of the oracle is made of: layers, readings, differences.
 
-The layer under test may name its tensors as the lecture does or as torch
-does.
+The layer under test may name its tensors as the lecture or as torch does.
 """
 
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Make = Callable[..., nn.Module]
+Measure = Callable[[Make, int], float]  # takes make and num_dims
 Layers = tuple[nn.Module, nn.Module]  # the one under test, and torch's
 Read = Callable[[nn.Module], Tensor | None]
 
@@ -57,6 +57,28 @@ class Column:
     en: str
     tolerance: float
     measure: Callable[[Make], float]
+
+
+COLUMNS: list[Column] = []  # columns.py fills it, in the table's order
+
+
+def column(zh: str, en: str, tolerance: float) -> Callable[[Measure], Measure]:
+    """Make a measure a column: the worse of 2-D and 4-D input.
+
+    Parameters
+    ----------
+    zh, en, tolerance : as in `Column`; the key is the measure's name
+    """
+
+    def add(measure: Measure) -> Measure:
+        def worst(make: Make) -> float:
+            return max(measure(make, 2), measure(make, 4))
+
+        key = measure.__name__.removeprefix('_')
+        COLUMNS.append(Column(key, zh, en, tolerance, worst))
+        return measure
+
+    return add
 
 
 def batch(num_dims: int, seed: int = 0) -> Tensor:
@@ -111,7 +133,8 @@ def train(layers: Layers, num_dims: int) -> None:
     for layer in layers:
         dtype = get(layer, 'gamma').dtype
         for seed in range(STEPS):
-            layer.train()(batch(num_dims, seed).to(dtype))
+            # As behind another layer: only so may a graph grow.
+            layer.train()(batch(num_dims, seed).to(dtype).requires_grad_())
 
 
 def trained(make: Make, num_dims: int, **options: Any) -> Layers:
@@ -133,7 +156,13 @@ def get(layer: nn.Module, what: str) -> Tensor:
 
 
 def call(layer: nn.Module, X: Tensor) -> Tensor:
-    """Return the layer's output, its kind and shape checked."""
+    """Return the layer's output.
+
+    Raises
+    ------
+    Fault : no tensor comes out, or one of another shape, or X is changed
+    """
+    before = X.detach().clone()
     Y: object = layer(X)
     if not isinstance(Y, Tensor):
         kind = type(Y).__name__
@@ -141,6 +170,8 @@ def call(layer: nn.Module, X: Tensor) -> Tensor:
     if Y.shape != X.shape:
         shapes = f'{tuple(Y.shape)}, {tuple(X.shape)}'
         raise Fault(f'输出和输入形状不同：{shapes}', f'other shape: {shapes}')
+    if not torch.equal(X.detach(), before):
+        raise Fault('改动了输入', 'changes its input')
     return Y
 
 
@@ -164,11 +195,14 @@ def gradient(what: str, X: Tensor) -> Read:
 
     def read(layer: nn.Module) -> Tensor | None:
         x = X.detach().requires_grad_()
+        source = x if what == 'X' else get(layer, what)
         Y = call(layer, x)
+        if not (Y.requires_grad and source.requires_grad):
+            return None
         # Of a plain sum, the gradient to X would be 0.
         weights = torch.arange(Y.numel()).cos().reshape(Y.shape)
-        (Y * weights).sum().backward()
-        return x.grad if what == 'X' else get(layer, what).grad
+        total = (Y * weights).sum()
+        return torch.autograd.grad(total, source, allow_unused=True)[0]
 
     return read
 
@@ -191,19 +225,13 @@ def gap(layers: Layers, *reads: Read) -> float:
 
     Raises
     ------
-    Fault : no tensor, another dtype, another size, or nan
+    Fault : no gradient, another dtype, another size, or nan
     """
     ours, right = layers
-    return max(distance(read(ours), read(right)) for read in reads)
+    return max(_distance(read(ours), read(right)) for read in reads)
 
 
-def distance(got: Tensor | None, want: Tensor | None) -> float:
-    """Return the largest absolute difference between two tensors.
-
-    Raises
-    ------
-    Fault : no tensor, another dtype, another size, or nan
-    """
+def _distance(got: Tensor | None, want: Tensor | None) -> float:
     if got is None or want is None:
         raise Fault('没有梯度', 'no gradient')
     if got.dtype != want.dtype:

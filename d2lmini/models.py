@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 from torch import nn
 
 Norm = Callable[[int, int], nn.Module]
 
 
-def torch_norm(num_features: int, num_dims: int) -> nn.Module:
+def torch_norm(num_features: int, num_dims: int, **options: Any) -> nn.Module:
     """Build torch's own layer under the from-scratch layer's arguments.
 
     Parameters
     ----------
     num_features : int, features (2-D) or channels (4-D)
     num_dims : int, 2 for (N, C) or 4 for (N, C, H, W)
+    **options : as torch's layer takes them, such as `momentum` and `eps`
 
     Returns
     -------
@@ -27,7 +29,7 @@ def torch_norm(num_features: int, num_dims: int) -> nn.Module:
     if num_dims not in (2, 4):
         raise ValueError(f'num_dims must be 2 or 4, got {num_dims}')
     kind = nn.BatchNorm1d if num_dims == 2 else nn.BatchNorm2d
-    return kind(num_features)
+    return kind(num_features, **options)
 
 
 def _block(

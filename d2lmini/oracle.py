@@ -1,8 +1,9 @@
-"""The oracle: a batch normalization layer against torch's, and the verdicts."""
+"""The oracle: a layer against torch's batch normalization, the verdicts."""
 
 import math
 from dataclasses import dataclass
 from html import escape
+from textwrap import shorten
 from unicodedata import east_asian_width
 
 import torch
@@ -46,7 +47,7 @@ class Verdict:
         if self.ok:
             return '✓ 一致', '✓ ok'
         if self.en:
-            return '✗ 不行', '✗ fails'
+            return '✗ 不一致', '✗ fails'
         return f'✗ 差{self.difference:.1e}', f'✗ off {self.difference:.1e}'
 
     def _cell(self) -> str:
@@ -57,8 +58,8 @@ class Verdict:
         # A tint, so that the words keep the theme's own contrast.
         tint = COLORS[2 if self.ok else 1] + '33'
         return (
-            f'<td style="text-align:left;background:{tint}" '
-            f'title="{self.difference:.1e}">{words(zh, en)}</td>'
+            f'<td style="text-align:left;background:{tint}">'
+            f'{words(zh, en)}</td>'
         )
 
 
@@ -84,18 +85,24 @@ class Table:
         self._rows = list(zip(*results.values(), strict=True))
 
     def _repr_html_(self) -> str:
-        names = ''.join(f'<th>{escape(name)}</th>' for name in self.results)
-        head = f'<th></th><th>{words("容差", "allowed")}</th>{names}'
+        names = ''.join(
+            f'<th scope="col">{escape(name)}</th>' for name in self.results
+        )
+        allowed = f'<th scope="col">{words("容差", "allowed")}</th>'
         body = ''
         for row in self._rows:
             column = row[0].column
-            name = words(escape(column.zh), escape(column.en))
+            zh, en = escape(column.zh), escape(column.en)
+            name = zh if zh == en else words(zh, en)
             cells = ''.join(verdict._cell() for verdict in row)
             body += (
-                f'<tr><th style="text-align:left">{name}</th>'
-                f'<td>{column.tolerance:.0e}</td>{cells}</tr>'
+                f'<tr><th scope="row" style="text-align:left">{name}</th>'
+                f'<td>{column.tolerance:g}</td>{cells}</tr>'
             )
-        return f'<table><tr>{head}</tr>{body}</table>'
+        return (
+            f'<table><thead><tr><td></td>{allowed}{names}</tr></thead>'
+            f'<tbody>{body}</tbody></table>'
+        )
 
     def __repr__(self) -> str:
         lines = [['', *self.results]]
@@ -130,9 +137,10 @@ def compare(make: Make) -> list[Verdict]:
     -------
     list of Verdict, one a column
         A layer that raises, or returns something of another kind, gets a
-        verdict that says so.
+        verdict that says so. The random numbers of the session stay as
+        they are.
     """
-    with torch.enable_grad():
+    with torch.random.fork_rng(devices=[]):  # a layer may draw numbers
         return [_judge(column, make) for column in COLUMNS]
 
 
@@ -153,12 +161,12 @@ def table(results: dict[str, list[Verdict]]) -> Table:
 def _judge(column: Column, make: Make) -> Verdict:
     """Take a measure; what is raised on the way becomes the verdict."""
     try:
-        return Verdict(column, column.measure(make))
+        with torch.enable_grad():
+            return Verdict(column, column.measure(make))
     except Fault as e:
         return Verdict(column, math.inf, e.zh, e.en)
     except Exception as e:  # whatever a layer under test may raise
-        first = (str(e).splitlines() or [''])[0]
-        why = f'{type(e).__name__}: {first}'
+        why = shorten(f'{type(e).__name__}: {e}', 90, placeholder=' …')
         return Verdict(column, math.inf, why, why)
 
 
