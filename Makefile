@@ -84,6 +84,7 @@ outputs: $(READY)-test
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
 	$(PY) notebooks/pictures/make.py
+	$(PY) notebooks/make_glossary.py
 
 bench: $(READY)-test
 	$(PY) benchmarks/training.py
