@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from d2lmini.fetch import cache_folder, from_cache, replacing
-from d2lmini.files import AbsentError, Arrays, DataError, from_folder
+from d2lmini.files import (
+    FILES,
+    AbsentError,
+    Arrays,
+    DataError,
+    from_folder,
+    read,
+)
 from d2lmini.garments import VERSION, draw_garments
 from d2lmini.lang import tr
 
@@ -45,12 +52,7 @@ def find(
     ValueError : `$D2LMINI_DATASET` is none of its three values
     DataError : see `load_data_fashion_mnist`
     """
-    wanted = os.environ.get('D2LMINI_DATASET') or 'auto'
-    if wanted not in ('fashion-mnist', 'drawn', 'auto'):
-        raise ValueError(
-            "D2LMINI_DATASET must be 'fashion-mnist', 'drawn' or 'auto', "
-            f'got {wanted!r}'
-        )
+    wanted = _wanted()
     if wanted == 'drawn':
         print(
             tr(
@@ -83,6 +85,48 @@ def find(
         )
         print(banner)
     return DRAWN, _kept(_drawn, cache_folder(), sizes)
+
+
+def foresee() -> tuple[str, list[DataError]]:
+    """Tell where `find` would look with success, by reading alone.
+
+    Nothing is downloaded, drawn, kept or printed.
+
+    Returns
+    -------
+    'drawn', 'folder' (`$D2LMINI_DATA`), 'cache' or 'download'; and what is
+    wrong with the places that were looked at before
+
+    Raises
+    ------
+    as `find`, where it does so without the network
+    """
+    if _wanted() == 'drawn':
+        return 'drawn', []
+    faults: list[DataError] = []
+    given = os.environ.get('D2LMINI_DATA')
+    if given:
+        try:
+            from_folder(Path(given).expanduser())
+        except AbsentError as e:
+            faults.append(e)
+        else:
+            return 'folder', faults
+    arrays, damaged = read(cache_folder() / 'FashionMNIST' / 'raw')
+    if len(arrays) == len(FILES):
+        return 'cache', faults
+    return 'download', faults + damaged
+
+
+def _wanted() -> str:
+    """Return what `$D2LMINI_DATASET` asks for, or 'auto'."""
+    wanted = os.environ.get('D2LMINI_DATASET') or 'auto'
+    if wanted not in ('fashion-mnist', 'drawn', 'auto'):
+        raise ValueError(
+            "D2LMINI_DATASET must be 'fashion-mnist', 'drawn' or 'auto', "
+            f'got {wanted!r}'
+        )
+    return wanted
 
 
 @functools.cache
