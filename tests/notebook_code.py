@@ -8,6 +8,8 @@ from unicodedata import east_asian_width
 from notebook_lint import ROOT, Cell, Faults, Lesson
 
 KILOBYTES = {'01': 600, '05': 600}  # where pictures are the lesson
+WIDGET_STATE = 'application/vnd.jupyter.widget-state+json'
+WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json'
 PICTURES = ('image/png', 'image/jpeg', 'image/svg+xml')
 
 
@@ -121,15 +123,16 @@ def outputs_hold_no_error(lesson: Lesson) -> Faults:
                 )
 
 
-def no_widget_state_is_saved(lesson: Lesson) -> Faults:
+def no_widget_is_saved(lesson: Lesson) -> Faults:
     if 'widgets' in lesson.nb.metadata:
         yield 'the metadata holds "widgets": take it out, or "make outputs"'
     for cell in lesson.code:
-        kinds = ' '.join(
-            k for out in cell.outputs for k in out.get('data', ())
-        )
-        if 'widget-state' in kinds:
+        kinds = [set(out.get('data', ())) for out in cell.outputs]
+        if any(WIDGET_STATE in kind for kind in kinds):
             yield f'{cell}: widget state is saved: run "make outputs"'
+        # Opened without its kernel, it would show "model not found".
+        if any(WIDGET_VIEW in kind for kind in kinds):
+            yield f'{cell}: a widget view is saved: run "make outputs"'
 
 
 def has_alt(html: str) -> bool:
@@ -170,7 +173,7 @@ RULES = (
     code_shown_is_code_shipped,
     every_cell_has_run,
     outputs_hold_no_error,
-    no_widget_state_is_saved,
+    no_widget_is_saved,
     pictures_have_alt_text,
     the_file_is_small,
 )

@@ -175,7 +175,7 @@ def stderr(name: str, text: str) -> Change:
     return update(name, outputs=[out])
 
 
-WIDGETS = 'application/vnd.jupyter.widget-state+json'
+WIDGETS = [program.WIDGET_STATE, program.WIDGET_VIEW]
 LAYER = (ROOT / 'd2lmini' / 'device.py').read_text(encoding='utf8')
 TRY_GPU = LAYER[LAYER.index('def try_gpu') :].split('\n\n\n')[0]
 SHOWN = TRY_GPU.replace('"""', "'''")  # the quotes are no part of the syntax
@@ -247,14 +247,13 @@ BROKEN: list[tuple[Rule, Change, str]] = [
         'train',
     ),
     (
-        program.no_widget_state_is_saved,
+        program.no_widget_is_saved,
         lambda nb: nb.metadata.update(widgets={}),
         'metadata',
     ),
-    (
-        program.no_widget_state_is_saved,
-        output('train', **{WIDGETS: {}}),
-        'train',
+    *(
+        (program.no_widget_is_saved, output('train', **{kind: {}}), 'train')
+        for kind in WIDGETS
     ),
     (program.pictures_have_alt_text, both('[03]', '![]'), 'saw-zh'),
     (

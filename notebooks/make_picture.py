@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOTEBOOK, CELL, PICTURE = '03_from_scratch.ipynb', 'plain-compare', 'lenet.png'
+NOTEBOOK, CELL = '03_from_scratch.ipynb', 'plain-compare'
+PICTURE = HERE / 'pictures' / 'lenet.png'
 
 
 def saved_picture() -> bytes:
@@ -15,7 +16,7 @@ def saved_picture() -> bytes:
     ------
     LookupError : the cell has no picture; make the outputs first
     """
-    text = (HERE.parent / NOTEBOOK).read_text(encoding='utf8')
+    text = (HERE / NOTEBOOK).read_text(encoding='utf8')
     for cell in json.loads(text)['cells']:
         if cell['id'] == CELL:
             for output in cell['outputs']:
@@ -25,4 +26,5 @@ def saved_picture() -> bytes:
 
 
 if __name__ == '__main__':
-    (HERE / PICTURE).write_bytes(saved_picture())
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_bytes(saved_picture())
