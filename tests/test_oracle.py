@@ -163,10 +163,14 @@ def test_infinite_output_is_no_agreement() -> None:
     assert (verdict.ok, verdict.difference) == (False, float('inf'))
 
 
+def without_options(num_features: int, num_dims: int) -> nn.Module:
+    return torch_norm(num_features, num_dims)
+
+
 @pytest.mark.parametrize('key', ['momentum', 'momentum_none', 'eps'])
 def test_layer_without_options_is_told_which_is_missing(key: str) -> None:
     name = key.removesuffix('_none')
-    verdict = judge(key, torch_norm)
+    verdict = judge(key, without_options)
     assert verdict.zh == f'没有参数{name}'
     assert verdict.en == f'no argument {name}'
 
@@ -363,7 +367,7 @@ def test_verdict_of_a_right_layer_has_no_note() -> None:
 def test_note_is_in_the_readers_language(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    verdict = judge('eps', torch_norm)
+    verdict = judge('eps', without_options)
     monkeypatch.setattr(lang, '_chosen', 'zh')
     assert verdict.note == '没有参数eps'
     monkeypatch.setattr(lang, '_chosen', 'en')
