@@ -1,42 +1,43 @@
-"""A picture under a slider: one whole number chooses the frame."""
+"""Sliders over a picture: each move draws a frame and says what is seen."""
 
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from d2lmini.canvas import Canvas
+from d2lmini.data import quick
 from d2lmini.device import in_notebook, publish
 from d2lmini.figure import still
 from d2lmini.lang import tr, words
 
-Frame = Callable[[int], tuple[str, str]]
+Frame = Callable[..., tuple[str, str]]
 
 
 class Slide:
-    """A canvas, the slider above it and the caption below it.
+    """A canvas, the sliders above it and the caption below it.
 
     Parameters
     ----------
     canvas : Canvas
-    frame : function of the slider's value
-        From the value alone it sets what moves on the canvas and returns
+    frame : function of the sliders' values, by name
+        From the values alone it sets what moves on the canvas and returns
         the caption in both languages, (zh, en), as HTML.
-    values : range, what the slider can choose
-    label : str, what it chooses, written before it
     alt : str, what the picture shows, for those who can't see it
-    start : int, the value to begin with; the last one by default
+    **sliders : ipywidgets sliders of numbers, by the names of the values
+        A number field is put beside each, a reset button below them; a
+        slider without a description gets its name.
 
     Attributes
     ----------
-    slider : ipywidgets.IntSlider; its number can be typed over
+    sliders : dict of the sliders, by name
     caption : ipywidgets.HTML
     trouble : ipywidgets.HTML
-        What went wrong at this value, empty where nothing did: an error in
-        a widget's callback would be seen nowhere else.
+        What went wrong at these values, empty where nothing did: an error
+        in a widget's callback would be seen nowhere else.
 
     Raises
     ------
-    ValueError : no values, or `start` is not one of them
+    ValueError : no slider
 
     Notes
     -----
@@ -45,53 +46,84 @@ class Slide:
     """
 
     def __init__(
-        self,
-        canvas: Canvas,
-        frame: Frame,
-        values: range,
-        label: str,
-        alt: str,
-        start: int | None = None,
+        self, canvas: Canvas, frame: Frame, alt: str, **sliders: Any
     ) -> None:
         import ipywidgets
 
-        if not values:
-            raise ValueError(f'a slider needs values, got {values}')
-        start = values[-1] if start is None else start
-        if start not in values:
-            raise ValueError(f'start must be one of {values}, got {start}')
-        self.canvas, self.alt = canvas, alt
+        if not sliders:
+            raise ValueError(
+                'Slide needs a slider for each value of its frame, as in '
+                'Slide(canvas, frame, alt, step=IntSlider(0, 0, 9))'
+            )
+        self.canvas, self.alt, self.sliders = canvas, alt, sliders
         self._frame = frame
-        self.slider = ipywidgets.IntSlider(
-            value=start,
-            min=values[0],
-            max=values[-1],
-            step=values.step,
-            description=label,
-            layout={'width': '100%', 'max_width': '40em'},
-        )
+        self._start = self.values
+        self._error: Exception | None = None
         self.caption, self.trouble = ipywidgets.HTML(), ipywidgets.HTML()
-        self.draw(start)
-        self.slider.observe(self._obey, 'value')
-        self._box = ipywidgets.VBox(
-            [self.slider, self.trouble, canvas.widget, self.caption]
+        self.draw()
+        self._reset = ipywidgets.Button(
+            description='↺',
+            tooltip='回到起点 · reset',
+            layout={'width': '3em'},
+        )
+        self._reset.on_click(lambda _: self.move(**self._start))
+        for name, slider in sliders.items():
+            slider.description = slider.description or name
+            slider.observe(self._obey, 'value')
+        rows = [_with_field(slider) for slider in sliders.values()]
+        self.box = ipywidgets.VBox(
+            [*rows, self._reset, self.trouble, canvas.widget, self.caption]
         )
 
-    def draw(self, value: int) -> tuple[str, str]:
-        """Draw the frame at a value, whatever the slider says.
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the sliders say, by name."""
+        return {name: slider.value for name, slider in self.sliders.items()}
+
+    def draw(self, **values: Any) -> tuple[str, str]:
+        """Draw the frame at some values, the sliders' own for the rest.
 
         Parameters
         ----------
-        value : int
+        **values : by name
 
         Returns
         -------
         (zh, en), the caption
         """
-        caption = self._frame(value)
+        caption = self._frame(**{**self.values, **values})
         self.canvas.redraw()
         self.caption.value = words(*caption)
         return caption
+
+    def move(self, **values: Any) -> None:
+        """Move sliders by code, and draw once.
+
+        Parameters
+        ----------
+        **values : by name, numbers in the slider's range
+        """
+        for slider in self.sliders.values():
+            slider.unobserve(self._obey, 'value')
+        for name, value in values.items():
+            self.sliders[name].value = value
+        for slider in self.sliders.values():
+            slider.observe(self._obey, 'value')
+        self._obey()
+
+    def rehearse(self) -> None:
+        """Move each slider to its ends and back; raise what went wrong.
+
+        Raises
+        ------
+        Exception : what a frame raised
+        """
+        for name, slider in self.sliders.items():
+            for value in _ends(slider):
+                self.move(**{name: value})
+                if self._error is not None:
+                    raise self._error
+            self.move(**self._start)
 
     def bundle(self) -> dict[str, Any]:
         """Return the widget's mime bundle, with a still picture in it.
@@ -99,21 +131,59 @@ class Slide:
         The picture, its alt text and its caption are what a reader without
         a kernel sees.
         """
-        caption = self.draw(self.slider.value)
+        caption = self.draw()
         picture = still(self.canvas.settle(), self.alt, *caption)
-        return {**self._box._repr_mimebundle_(), **picture}
+        return {**self.box._repr_mimebundle_(), **picture}
 
     def show(self) -> None:
-        """Show it; outside a notebook, print what it shows."""
+        """Show it; outside a notebook, print what it shows.
+
+        Notes
+        -----
+        In quick mode, where tests run the lessons, each slider is moved to
+        its ends first, and what a frame raises is raised here.
+        """
+        if quick():
+            self.rehearse()
         if in_notebook():
             publish(self.bundle())
         else:
-            print(self.alt, tr(*self.draw(self.slider.value)), sep='\n')
+            print(self.alt, tr(*self.draw()), sep='\n')
 
-    def _obey(self, change: dict[str, Any]) -> None:
+    def _obey(self, _: Any = None) -> None:
         try:
-            self.draw(change['new'])
-            self.trouble.value = ''
+            self.draw()
+            self._error, self.trouble.value = None, ''
         except Exception as e:
             told = escape(f'{type(e).__name__}: {e}')
+            self._error = e
             self.trouble.value = f'<pre role="alert">{told}</pre>'
+
+
+def _ends(slider: Any) -> tuple[Any, Any]:
+    """Return the least and the largest value of a slider."""
+    base = getattr(slider, 'base', None)  # a log slider has exponents
+    if base is None:
+        return slider.min, slider.max
+    return base**slider.min, base**slider.max
+
+
+def _with_field(slider: Any) -> Any:
+    """Return a row: the slider, and a field to type its number into."""
+    import ipywidgets
+
+    whole = isinstance(slider, ipywidgets.IntSlider)
+    kind = ipywidgets.BoundedIntText if whole else ipywidgets.BoundedFloatText
+    least, most = _ends(slider)
+    field = kind(
+        value=slider.value,
+        min=least,
+        max=most,
+        step=slider.step if whole else None,
+        layout={'width': '7em'},
+    )
+    slider.readout = False
+    slider.layout = {'width': '24em', 'max_width': '70%'}
+    # In the browser, so that it follows even while the kernel is busy.
+    ipywidgets.jslink((slider, 'value'), (field, 'value'))
+    return ipywidgets.HBox([slider, field])
