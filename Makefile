@@ -80,7 +80,6 @@ outputs: $(READY)-test
 	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
 	OMP_NUM_THREADS=2 $(PY) -m nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.timeout=1200 \
-	  --ExecutePreprocessor.record_timing=False \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
 	$(PY) notebooks/make_tidy.py $(NOTEBOOKS)
