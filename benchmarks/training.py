@@ -3,7 +3,8 @@
     python benchmarks/training.py [--epochs 2] [--rounds 3]
 
 All three run in turn in one Jupyter kernel, so that the pictures are really
-drawn and sent, and each measures the test set once an epoch. Prints a table
+drawn and sent, and each measures the test set once an epoch; first with
+torch's own batch normalization, then with the one from scratch. Prints tables
 for benchmarks/README.md.
 """
 
@@ -24,18 +25,20 @@ from torch import Tensor, nn
 
 import d2lmini as d2l
 
+Norm = Callable[[int, int], nn.Module]
 BATCH_SIZE, LR = 256, 1.0
+NORMS = {"torch's layer": d2l.torch_norm, 'from scratch': d2l.BatchNorm}
 LIMITS = {
     'train_ch6 / bare': ('at most', 1.15),
     'book / train_ch6': ('at least', 2.5),
 }
 
 
-def bare(num_epochs: int) -> float:
+def bare(norm: Norm, num_epochs: int) -> float:
     """Time the shortest loop that trains, over batches made beforehand."""
     train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
     train, test = list(train_iter), list(test_iter)
-    net = d2l.lenet(d2l.BatchNorm)
+    net = d2l.lenet(norm)
     net.apply(xavier)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR)
     loss = nn.CrossEntropyLoss()
@@ -58,25 +61,25 @@ def xavier(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
 
 
-def ours(num_epochs: int) -> float:
-    """Time `train_ch6` with its live picture, loading included."""
-    start = time.perf_counter()
+def ours(norm: Norm, num_epochs: int) -> float:
+    """Time `train_ch6` with its live picture."""
     train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
-    net = d2l.lenet(d2l.BatchNorm)
+    net = d2l.lenet(norm)
+    start = time.perf_counter()
     d2l.train_ch6(net, train_iter, test_iter, num_epochs, LR, 'cpu')
     return (time.perf_counter() - start) / num_epochs
 
 
-def book(num_epochs: int, root: str) -> float:
+def book(norm: Norm, num_epochs: int, root: str) -> float:
     """Time the book's way: transforms, 4 workers, a redraw by clearing."""
-    start = time.perf_counter()
     train_iter, test_iter = torchvision_loaders(root)
-    net = d2l.lenet(d2l.BatchNorm)
+    net = d2l.lenet(norm)
     net.apply(xavier)
     optimizer = torch.optim.SGD(net.parameters(), lr=LR)
     loss = nn.CrossEntropyLoss()
     redraw = redraw_by_clearing(num_epochs)
     every = len(train_iter) // 5
+    start = time.perf_counter()
     for epoch in range(num_epochs):
         net.train()
         total, right, seen = 0.0, 0.0, 0
@@ -126,7 +129,9 @@ def redraw_by_clearing(num_epochs: int) -> Callable[[float, tuple], None]:
     """Return a plot that is drawn anew and shown anew at every point."""
     from IPython.display import clear_output, display
     from matplotlib import pyplot as plt
+    from matplotlib_inline import backend_inline
 
+    backend_inline.set_matplotlib_formats('svg')  # as the book asks for
     fig, ax = plt.subplots(figsize=(3.5, 2.5))
     curves: list[tuple[list, list]] = [([], []) for _ in range(3)]
 
@@ -157,27 +162,40 @@ def unpacked(root: str) -> None:
 
 
 def measure(num_epochs: int, rounds: int) -> None:
-    """Run the three in turn and print the table; called in the kernel."""
-    names = ('bare', 'train_ch6', 'book')
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    """Run the three in turn and print the tables; called in the kernel."""
+    tables = []
     with tempfile.TemporaryDirectory() as root:
         unpacked(root)
-        for _ in range(rounds):
-            seconds['bare'].append(bare(num_epochs))
-            seconds['train_ch6'].append(ours(num_epochs))
-            seconds['book'].append(book(num_epochs, root))
-    print('RESULT', flush=True)
-    print('| what | seconds an epoch, median | all rounds |\n|---|---|---|')
-    for name, each in seconds.items():
+        for name, norm in NORMS.items():
+            seconds: dict[str, list[float]] = {
+                'bare': [], 'train_ch6': [], 'book': []
+            }  # fmt: skip
+            for _ in range(rounds):
+                seconds['bare'].append(bare(norm, num_epochs))
+                seconds['train_ch6'].append(ours(norm, num_epochs))
+                seconds['book'].append(book(norm, num_epochs, root))
+            tables.append(table(name, seconds))
+    print('RESULT', *tables, sep='\n', flush=True)
+
+
+def table(name: str, seconds: dict[str, list[float]]) -> str:
+    """Return the seconds and their ratios as Markdown."""
+    lines = [
+        f'BN-LeNet, {name}:\n',
+        '| what | seconds an epoch, median | all rounds |',
+        '|---|---|---|',
+    ]
+    for what, each in seconds.items():
         shown = ', '.join(f'{s:.2f}' for s in each)
-        print(f'| {name} | {statistics.median(each):.2f} | {shown} |')
-    print('\n| ratio | measured | limit |\n|---|---|---|')
+        lines.append(f'| {what} | {statistics.median(each):.2f} | {shown} |')
+    lines += ['\n| ratio | measured | limit |', '|---|---|---|']
     for ratio, (word, limit) in LIMITS.items():
         a, b = ratio.split(' / ')
         value = statistics.median(
             x / y for x, y in zip(seconds[a], seconds[b], strict=True)
         )
-        print(f'| {ratio} | {value:.2f} | {word} {limit} |')
+        lines.append(f'| {ratio} | {value:.2f} | {word} {limit} |')
+    return '\n'.join(lines) + '\n'
 
 
 def first_batches(n: int = 5) -> Iterator[float]:
