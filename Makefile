@@ -1,6 +1,7 @@
 # make lab      set up and open the course in JupyterLab
 # make test     set up and pass every test
 # make outputs  run every notebook at full size on the real data and save it
+# make claims   run the experiments of lesson 07 and write their table
 # make bench    measure what has a budget
 #
 # TORCH_INDEX=address takes torch from that package index: README, "Linux
@@ -17,7 +18,7 @@ WORKERS ?= 2
 DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
 	$(D2LMINI_DATA),auto,drawn))
 
-.PHONY: lab test lint outputs bench help
+.PHONY: lab test lint outputs claims bench help
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
@@ -70,11 +71,16 @@ lint: $(READY)-test
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows \
 	  .github/workflows/*.yml
 
+# The lessons run twice: as they are, and with every exercise solved.
+SOLVED := build/solved
+
 test: lint
+	rm -rf $(SOLVED)
+	$(PY) tests/solved.py notebooks $(SOLVED)
 	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  tests notebooks
+	  tests notebooks $(SOLVED)
 
 outputs: $(READY)-test
 	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
@@ -85,6 +91,9 @@ outputs: $(READY)-test
 	$(PY) notebooks/make_tidy.py $(NOTEBOOKS)
 	$(PY) notebooks/make_picture.py
 	$(PY) notebooks/make_glossary.py
+
+claims: $(READY)-test
+	$(PY) benchmarks/claims.py
 
 bench: $(READY)-test
 	$(PY) benchmarks/training.py

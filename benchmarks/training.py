@@ -1,6 +1,6 @@
 """Seconds an epoch of BN-LeNet: a bare loop, `train_ch6`, the book's way.
 
-    python benchmarks/training.py [--epochs 2] [--rounds 3]
+    python benchmarks/training.py [--epochs 5] [--rounds 3]
 
 All three run in turn in one Jupyter kernel, so that the pictures are really
 drawn and sent, and each measures the test set once an epoch; first with
@@ -237,7 +237,7 @@ def in_kernel(num_epochs: int, rounds: int) -> str:
 def main() -> None:
     """Measure everything and print it."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument('--epochs', type=int, default=2)
+    options.add_argument('--epochs', type=int, default=5)
     options.add_argument('--rounds', type=int, default=3)
     chosen = options.parse_args()
     if not os.environ.get('D2LMINI_DATA'):

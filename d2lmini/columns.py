@@ -47,17 +47,17 @@ def _eval_output(make: Make, num_dims: int) -> float:
     return gap(trained(make, num_dims), *reads)
 
 
-@column('对输入的梯度', 'gradient to the input', 1e-5)
+@column('对输入的梯度', 'gradient w.r.t. input', 1e-5)
 def _grad_input(make: Make, num_dims: int) -> float:
     return gap(pair(make, num_dims), gradient('X', batch(num_dims)))
 
 
-@column('对gamma的梯度', 'gradient to gamma', 2e-5)
+@column('对gamma的梯度', 'gradient w.r.t. gamma', 2e-5)
 def _grad_gamma(make: Make, num_dims: int) -> float:
     return gap(pair(make, num_dims), gradient('gamma', batch(num_dims)))
 
 
-@column('对beta的梯度', 'gradient to beta', 1e-5)
+@column('对beta的梯度', 'gradient w.r.t. beta', 1e-5)
 def _grad_beta(make: Make, num_dims: int) -> float:
     return gap(pair(make, num_dims), gradient('beta', batch(num_dims)))
 

@@ -192,7 +192,8 @@ def test_make_test_installs_what_it_lacks_and_checks_all(
     tools = [call.split()[1] for call in calls[3:] if call[:3] == '-m ']
     assert tools == ['ruff', 'ruff', 'mypy', 'check_jsonschema', 'pytest']
     pytest_call = next(call for call in calls if 'nbval' in call)
-    assert pytest_call.endswith(' tests notebooks')
+    assert pytest_call.endswith(' tests notebooks build/solved')
+    assert 'tests/solved.py notebooks build/solved' in calls
     assert course.python_calls('test')[0].startswith('-m ruff')
 
 
@@ -224,5 +225,5 @@ def test_make_alone_says_what_there_is_and_does_nothing(
 ) -> None:
     run = course.make()
     goals = [line.split()[1] for line in run.stdout.splitlines()]
-    assert goals == ['lab', 'test', 'outputs', 'bench']
+    assert goals == ['lab', 'test', 'outputs', 'claims', 'bench']
     assert course.calls.read_text() == ''
