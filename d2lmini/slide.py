@@ -11,6 +11,24 @@ from d2lmini.figure import still
 from d2lmini.lang import tr, words
 
 Frame = Callable[..., tuple[str, str]]
+# ipywidgets leaves the handle of a slider without a name, so that a screen
+# reader says "slider" and no more. This gives it the words beside it.
+NAME_HANDLES = """
+if (!window.d2lNamesHandles) {
+  window.d2lNamesHandles = true;
+  const bare = '.widget-slider .noUi-handle:not([aria-label])';
+  const name = () => document.querySelectorAll(bare).forEach(handle => {
+    const label = handle.closest('.widget-slider')
+      .querySelector('.widget-label');
+    if (label?.textContent)
+      handle.setAttribute('aria-label', label.textContent);
+  });
+  new MutationObserver(name)
+    .observe(document.body, {childList: true, subtree: true});
+  name();
+}"""
+# Where scripts are not run, nothing is shown of it.
+NAMES = {'application/javascript': NAME_HANDLES, 'text/plain': ''}
 
 
 class Slide:
@@ -70,7 +88,7 @@ class Slide:
         for name, slider in sliders.items():
             slider.description = slider.description or name
             slider.observe(self._obey, 'value')
-        rows = [_with_field(slider) for slider in sliders.values()]
+        rows = [with_field(slider, self._tell) for slider in sliders.values()]
         self.box = ipywidgets.VBox(
             [*rows, self._reset, self.trouble, canvas.widget, self.caption]
         )
@@ -119,7 +137,7 @@ class Slide:
         Exception : what a frame raised
         """
         for name, slider in self.sliders.items():
-            for value in _ends(slider):
+            for value in ends(slider):
                 self.move(**{name: value})
                 if self._error is not None:
                     raise self._error
@@ -147,43 +165,86 @@ class Slide:
             self.rehearse()
         if in_notebook():
             publish(self.bundle())
+            publish(NAMES)
         else:
             print(self.alt, tr(*self.draw()), sep='\n')
+
+    def _tell(self, words: str) -> None:
+        """Say that a number typed into a field is out of range."""
+        self.trouble.value = words
 
     def _obey(self, _: Any = None) -> None:
         try:
             self.draw()
-            self._error, self.trouble.value = None, ''
+            if self._error is not None:
+                self._error, self.trouble.value = None, ''
         except Exception as e:
             told = escape(f'{type(e).__name__}: {e}')
             self._error = e
             self.trouble.value = f'<pre role="alert">{told}</pre>'
 
 
-def _ends(slider: Any) -> tuple[Any, Any]:
-    """Return the least and the largest value of a slider."""
+def ends(slider: Any) -> tuple[Any, Any]:
+    """Return the least and the largest value of a slider.
+
+    Parameters
+    ----------
+    slider : ipywidgets slider of a number
+    """
     base = getattr(slider, 'base', None)  # a log slider has exponents
     if base is None:
         return slider.min, slider.max
     return base**slider.min, base**slider.max
 
 
-def _with_field(slider: Any) -> Any:
-    """Return a row: the slider, and a field to type its number into."""
+def with_field(slider: Any, tell: Callable[[str], None]) -> Any:
+    """Return a row: the slider, and a field to type its number into.
+
+    Parameters
+    ----------
+    slider : ipywidgets slider of a number
+    tell : called with HTML where the number typed is out of range, and with
+        an empty string once another one is typed
+
+    Returns
+    -------
+    ipywidgets.HBox
+    """
     import ipywidgets
 
     whole = isinstance(slider, ipywidgets.IntSlider)
-    kind = ipywidgets.BoundedIntText if whole else ipywidgets.BoundedFloatText
-    least, most = _ends(slider)
+    kind = ipywidgets.IntText if whole else ipywidgets.FloatText
+    name, (least, most) = slider.description, ends(slider)
     field = kind(
         value=slider.value,
-        min=least,
-        max=most,
         step=slider.step if whole else None,
+        tooltip=name,
         layout={'width': '7em'},
     )
     slider.readout = False
     slider.layout = {'width': '24em', 'max_width': '70%'}
+    taken: list[float] = []  # the end that an outside number was moved to
+
+    def look(change: Any) -> None:
+        value = change['new']
+        if least <= value <= most:
+            if value not in taken:
+                tell('')
+            taken.clear()
+            return
+        end = least if value < least else most
+        taken[:] = [end]
+        tell(
+            words(
+                f'<p role="alert">{name}要在{least:g}到{most:g}之间，'
+                f'输入的是{value:g}；按{end:g}算。</p>',
+                f'<p role="alert">{name} must lie between {least:g} and '
+                f'{most:g}, got {value:g}; {end:g} is taken.</p>',
+            )
+        )
+        field.value = end
+
+    field.observe(look, 'value')
     # In the browser, so that it follows even while the kernel is busy.
     ipywidgets.jslink((slider, 'value'), (field, 'value'))
     return ipywidgets.HBox([slider, field])
