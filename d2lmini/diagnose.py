@@ -172,7 +172,8 @@ def _of_two(exercise: Exercise, trials: list[Trial]) -> Mistake | None:
 
     Only those are asked that spoil nothing which the answer has right.
     """
-    if exercise.together is None or trials[0].trouble is not None:
+    nothing_runs = all(trial.trouble for trial in trials)
+    if exercise.together is None or nothing_runs:
         return None
     apart = [
         mistake

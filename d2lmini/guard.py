@@ -93,7 +93,8 @@ def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
     ----------
     call : callable without arguments
     limit : float, seconds, else `LIMIT`; code that never comes back to
-        Python (one endless call of a C function) can't be stopped
+        Python (one endless call of a C function), or swallows whatever is
+        raised anywhere in it, can't be stopped
 
     Returns
     -------

@@ -227,7 +227,7 @@ def loop(X: Tensor) -> Tensor:
 def loop_that_swallows(X: Tensor) -> Tensor:
     while True:
         try:  # noqa: SIM105
-            X = X + 1
+            X = torch.add(torch.mul(torch.abs(X), 1), 1)
         except:  # noqa: E722 - as a learner may write it
             pass
 
@@ -346,6 +346,8 @@ def test_gradients_are_on_inside() -> None:
 
 def test_random_answers_draw_the_same_numbers() -> None:
     exercise = Exercise('noise', lambda X: X + torch.randn(3, 2), [(X,)])
+    assert judge(exercise, lambda X: torch.randn(3, 2) + X).ok
+    torch.rand(1)  # the session goes on
     assert judge(exercise, lambda X: torch.randn(3, 2) + X).ok
     assert not judge(exercise, lambda X: X + torch.rand(3, 2)).ok
 
