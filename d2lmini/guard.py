@@ -4,10 +4,8 @@ What it raises becomes a sentence, what never ends is stopped, what it prints
 is kept, and random numbers, gradients' mode and the default type stay.
 """
 
-import ctypes
 import io
 import random
-import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,21 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from d2lmini.limit import TooLong, limited
 from d2lmini.measure import Fault
 
 LIMIT = 5.0  # seconds that one run may take
 MOST = 10_000  # letters kept of what is printed
-AGAIN = 0.2  # seconds until a run that swallowed the stop is stopped again
 # Frames of these are not the learner's: packages, Python's own, the course.
 _OTHERS = (
     str(Path(torch.__file__).parents[1]),
     str(Path(traceback.__file__).parent),
     str(Path(__file__).parent),
 )
-
-
-class TooLong(BaseException):
-    """Raised in code that runs too long; `except Exception` lets it by."""
 
 
 class Changed(Fault):
@@ -109,7 +103,7 @@ def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
     value, trouble = None, None
     with untouched(), redirect_stdout(printed):
         try:
-            value = _limited(call, limit)
+            value = limited(call, limit)
         except TooLong:
             trouble = Trouble(
                 'looped',
@@ -164,50 +158,6 @@ class _Kept(io.StringIO):
         if self.tell() < MOST:
             super().write(text[:MOST])
         return len(text)
-
-
-class _Watch:
-    """A thread that stops the one that made it, after some seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._watched = threading.get_ident()
-        self._lock, self._over = threading.Lock(), threading.Event()
-        threading.Thread(
-            target=self._wait, args=(seconds,), daemon=True
-        ).start()
-
-    def _wait(self, seconds: float) -> None:
-        while not self._over.wait(seconds):
-            with self._lock:
-                if not self._over.is_set():
-                    _interrupt(self._watched, ctypes.py_object(TooLong))
-            seconds = AGAIN  # a bare `except:` may have swallowed it
-
-    def end(self) -> None:
-        with self._lock:
-            self._over.set()
-            _interrupt(self._watched, None)  # one that is not raised yet
-
-
-def _interrupt(thread: int, error: Any) -> None:
-    """Raise an exception in another thread, or take it back with None.
-
-    It works in every thread and on every system; signals, and `alarm` above
-    all, do not.
-    """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
-
-
-def _limited(call: Callable[[], Any], seconds: float) -> Any:
-    watch = _Watch(seconds)
-    try:
-        return call()
-    finally:
-        try:
-            watch.end()
-        except TooLong:  # it came just now: the next one is AGAIN away
-            watch.end()
-            raise
 
 
 def what_of(error: BaseException) -> str:

@@ -1,9 +1,6 @@
 """What an exercise sees of an answer: run it, compare it, show it."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import shorten
 from types import CodeType
@@ -11,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from d2lmini.limit import TooLong, limited
 
 SECONDS = 5.0  # the cases are tiny: what takes longer does not end
 FEW = 16  # numbers of a tensor that are shown
@@ -29,10 +28,6 @@ class Raised:
     text: str
 
 
-class Slow(Exception):  # noqa: N818 - an outcome, not an error of ours
-    """An answer that did not end in time."""
-
-
 def look_at(run: Callable[[], Any]) -> Any:
     """Return what `run` returns, or `Raised`.
 
@@ -41,33 +36,11 @@ def look_at(run: Callable[[], Any]) -> Any:
     run : callable without arguments
     """
     try:
-        with _limited(SECONDS):
-            return run()
+        return limited(run, SECONDS)
+    except TooLong:
+        return Raised('Slow', f'no end after {SECONDS:g} s')
     except Exception as e:  # whatever an answer may raise
         return Raised(type(e).__name__, shorten(str(e), 120))
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raise `Slow` in the block after some seconds, where that can be done.
-
-    A kernel runs its cells in the main thread; Windows has no such alarm.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not (main and hasattr(signal, 'setitimer')):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise Slow(f'no end after {seconds:g} s')
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def untried(answer: Any) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from d2lmini import alike, guard, lang
+from d2lmini import alike, guard, lang, limit
 from d2lmini.verdict import Case, Exercise, Mistake, Report, judge
 
 X = torch.tensor([[1.0, 10], [3, 14], [5, 12]])
@@ -45,7 +45,7 @@ CENTRE = Exercise(
 @pytest.fixture(autouse=True)
 def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, 'LIMIT', 0.3)
-    monkeypatch.setattr(guard, 'AGAIN', 0.05)
+    monkeypatch.setattr(limit, 'AGAIN', 0.05)
 
 
 def ask(attempt: Any, **changes: Any) -> Report:
