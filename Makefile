@@ -84,7 +84,8 @@ test: lint
 
 outputs: $(READY)-test
 	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
-	OMP_NUM_THREADS=2 $(PY) -m nbconvert --to notebook --execute --inplace \
+	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE \
+	$(PY) -m nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.timeout=1200 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
