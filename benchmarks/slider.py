@@ -1,0 +1,167 @@
+"""From a slider's move to the changed picture, ours and ipywidgets' own way.
+
+    python benchmarks/slider.py [--presses 30]
+
+Each explorer of lesson 05 that only computes is shown twice in one notebook
+in one browser: as in the lesson, and by `interactive_output`, which runs the
+same numbers and draws the same picture in a new figure each time. Keys are
+pressed on both in turn. Prints a table for benchmarks/README.md.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from nbformat.v4 import new_code_cell as code
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
+from lab import Notebook, running_browser, running_lab
+
+LIMIT, SHARE, REPLAY = 40, 1 / 3, 80  # ms, of interactive_output's, ms
+SETUP = """\
+import ipywidgets, torch
+from matplotlib import pyplot as plt
+import d2lmini as d2l
+from d2lmini import explore, explore_nets
+from d2lmini.lab_nets import Noise
+from d2lmini.replay import record
+torch.set_num_threads(1)
+draw = torch.Generator().manual_seed(0)
+X, y = torch.rand(1000, 1, 28, 28, generator=draw), torch.arange(1000) % 10
+net = d2l.lenet(d2l.torch_norm)
+data = [(X[:64], y[:64])] * 50
+tape, _ = record(net, data, data[:1], 20, 0.1, range(50, 1001, 50))
+slides = {
+    'running mean': explore.running_mean(),
+    'replay, 1,000 images': explore.any_momentum(tape, X, y, every=50),
+    'eps, 500 images': explore_nets.eps(tape, 1000, X[:500], y[:500]),
+    'batch size': explore_nets.noise(Noise(tape.copy(1000, 0.1), X)),
+}
+def usual(slide):
+    'Show the same by interactive_output: each move draws a new figure.'
+    def draw(**values):
+        caption = slide._frame(**values)
+        old = slide.canvas.figure
+        fig, axes = plt.subplots(
+            1, len(old.axes), figsize=old.get_size_inches(), dpi=old.dpi,
+            squeeze=False, layout='constrained')
+        for ax, was in zip(axes[0], old.axes):
+            for line in was.lines:
+                ax.plot(*line.get_data(), line.get_linestyle(),
+                        marker=line.get_marker(), color=line.get_color(),
+                        label=line.get_label())
+            ax.set(xscale=was.get_xscale(), yscale=was.get_yscale(),
+                   xlim=was.get_xlim(), ylim=was.get_ylim(),
+                   xlabel=was.get_xlabel())
+            ax.set_title(was.get_title('left'), loc='left')
+            if was.get_legend():
+                ax.legend(fontsize=8, frameon=False)
+        plt.show()
+        print(*caption, sep='\\n')
+    copies = {}
+    for name, slider in slide.sliders.items():
+        keys = [key for key in ('min', 'max', 'step', 'base')
+                if hasattr(slider, key)]
+        copies[name] = type(slider)(
+            value=slider.value, description=name,
+            **{key: getattr(slider, key) for key in keys})
+    shown = ipywidgets.interactive_output(draw, copies)
+    shown.layout.height = '420px'
+    display(ipywidgets.VBox([*copies.values(), shown]))
+"""
+NAMES = (
+    'running mean',
+    'replay, 1,000 images',
+    'eps, 500 images',
+    'batch size',
+)
+# Press a key on the first slider of a cell; give the time in milliseconds
+# until a picture in it is another one, ready to be painted.
+PRESS = """async ([cell, key]) => {
+  const handle = cell.querySelector('.noUi-handle');
+  handle.focus();
+  const area = cell.querySelector('.jp-OutputArea');
+  const drawn = new Promise((resolve, reject) => {
+    const end = setTimeout(() => reject('nothing was drawn in 10 s'), 10000);
+    const observer = new MutationObserver(changes => {
+      const images = changes.flatMap(change =>
+        change.type === 'attributes' ? [change.target] :
+        [...change.addedNodes].flatMap(node => node.matches?.('img') ?
+          [node] : [...node.querySelectorAll?.('img') ?? []]));
+      const image = images.find(image => image.matches('img'));
+      if (!image) return;
+      observer.disconnect();
+      clearTimeout(end);
+      image.decode().catch(() => {}).then(() => resolve(performance.now()));
+    });
+    observer.observe(area, {
+      subtree: true, childList: true,
+      attributes: true, attributeFilter: ['src'],
+    });
+  });
+  const start = performance.now();
+  handle.dispatchEvent(new KeyboardEvent(
+    'keydown', {key, bubbles: true, cancelable: true}));
+  return await drawn - start;
+}"""
+
+
+def press(notebook: Notebook, cell: int, key: str) -> float:
+    """Return the milliseconds from a key press to the new picture."""
+    element = notebook.cell(cell).element_handle()
+    took = float(notebook.page.evaluate(PRESS, [element, key]))
+    notebook.page.wait_for_timeout(60)  # the rest of the frame: its caption
+    return took
+
+
+def measure(notebook: Notebook, cell: int, presses: int) -> tuple[float, ...]:
+    """Return both medians; ours is in `cell`, the other in the next one."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for i in range(presses + 2):
+        key = 'ArrowLeft' if i % 2 else 'ArrowRight'
+        key = 'ArrowLeft' if i == 0 else key
+        for which in (0, 1):
+            ms = press(notebook, cell + which, key)
+            if i >= 2:  # the first ones warm up
+                took[which].append(ms)
+    return tuple(map(statistics.median, took))
+
+
+def main() -> int:
+    """Measure, print the table, and return 1 where a limit is passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--presses', type=int, default=30)
+    presses = parser.parse_args().presses
+    cells = [SETUP]
+    for name in NAMES:
+        cells += [f'slides[{name!r}].show()', f'usual(slides[{name!r}])']
+    passed = True
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_lab(Path(folder)) as lab,
+        running_browser() as browser,
+    ):
+        page = browser.new_page(viewport={'width': 1280, 'height': 1500})
+        page.set_default_timeout(120_000)
+        notebook = lab.open(page, lab.write('b.ipynb', *map(code, cells)))
+        notebook.run()
+        print('| explorer | ours, ms | `interactive_output`, ms | ratio | |')
+        print('|---|---|---|---|---|')
+        for i, name in enumerate(NAMES):
+            ours, other = measure(notebook, 1 + 2 * i, presses)
+            replay = name.startswith('replay')
+            limit = REPLAY if replay else LIMIT
+            good = ours <= limit and (replay or ours <= SHARE * other)
+            passed &= good
+            print(
+                f'| {name} | {ours:.0f} | {other:.0f} | {ours / other:.2f} '
+                f'| {"within" if good else "above"} the budget |',
+                flush=True,
+            )
+    return not passed
+
+
+if __name__ == '__main__':
+    sys.exit(main())
