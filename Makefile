@@ -98,3 +98,4 @@ claims: $(READY)-test
 
 bench: $(READY)-test
 	$(PY) benchmarks/training.py
+	$(PY) benchmarks/slider.py
