@@ -57,10 +57,13 @@ $(READY)-test: pyproject.toml $(call outdated,test)
 
 , := ,
 
+# Sliders answer sooner: see d2lmini/serve.py.
+PROMPT := --ServerApp.kernel_websocket_connection_class=d2lmini.serve.Prompt
+
 # The address is printed, and the browser opened where there is one. Nothing
 # but this machine can reach the server.
 lab: $(READY)-lab
-	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 \
+	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 $(PROMPT) \
 	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root) \
 	  $(firstword $(NOTEBOOKS))
 

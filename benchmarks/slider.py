@@ -5,7 +5,7 @@
 Each explorer of lesson 05 that only computes is shown twice in one notebook
 in one browser: as in the lesson, and by `interactive_output`, which runs the
 same numbers and draws the same picture in a new figure each time. Keys are
-pressed on both in turn. Prints a table for benchmarks/README.md.
+pressed on both, in blocks. Prints a table for benchmarks/README.md.
 """
 
 import argparse
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
 from lab import Notebook, running_browser, running_lab
 
 LIMIT, SHARE, REPLAY = 40, 1 / 3, 80  # ms, of interactive_output's, ms
+BLOCK = 10  # presses in a row
 SETUP = """\
 import ipywidgets, torch
 from matplotlib import pyplot as plt
@@ -27,7 +28,6 @@ import d2lmini as d2l
 from d2lmini import explore, explore_nets
 from d2lmini.lab_nets import Noise
 from d2lmini.replay import record
-torch.set_num_threads(1)
 draw = torch.Generator().manual_seed(0)
 X, y = torch.rand(1000, 1, 28, 28, generator=draw), torch.arange(1000) % 10
 net = d2l.lenet(d2l.torch_norm)
@@ -112,20 +112,24 @@ def press(notebook: Notebook, cell: int, key: str) -> float:
     """Return the milliseconds from a key press to the new picture."""
     element = notebook.cell(cell).element_handle()
     took = float(notebook.page.evaluate(PRESS, [element, key]))
-    notebook.page.wait_for_timeout(60)  # the rest of the frame: its caption
+    notebook.page.wait_for_timeout(100)  # until the page is at rest
     return took
 
 
 def measure(notebook: Notebook, cell: int, presses: int) -> tuple[float, ...]:
-    """Return both medians; ours is in `cell`, the other in the next one."""
+    """Return both medians; ours is in `cell`, the other in the next one.
+
+    They take turns in blocks of ten, as one who drags a slider stays on it:
+    what one of them leaves to be tidied up must not slow the other.
+    """
     took: tuple[list[float], list[float]] = ([], [])
-    for i in range(presses + 2):
-        key = 'ArrowLeft' if i % 2 else 'ArrowRight'
-        key = 'ArrowLeft' if i == 0 else key
+    for _ in range(presses // BLOCK):
         for which in (0, 1):
-            ms = press(notebook, cell + which, key)
-            if i >= 2:  # the first ones warm up
-                took[which].append(ms)
+            for i in range(-2, BLOCK):
+                key = 'ArrowRight' if i % 2 else 'ArrowLeft'
+                ms = press(notebook, cell + which, key)
+                if i >= 0:  # the first ones warm up
+                    took[which].append(ms)
     return tuple(map(statistics.median, took))
 
 

@@ -4,8 +4,9 @@
 
 All three run in turn in one Jupyter kernel, so that the pictures are really
 drawn and sent, and each measures the test set once an epoch; first with
-torch's own batch normalization, then with the one from scratch. Prints tables
-for benchmarks/README.md.
+torch's own batch normalization, then with a layer from scratch: ours, and in
+the book's way the lecture's, which lesson 03 starts from. Prints tables for
+benchmarks/README.md.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +29,7 @@ import d2lmini as d2l
 
 Norm = Callable[[int, int], nn.Module]
 BATCH_SIZE, LR = 256, 1.0
-NORMS = {"torch's layer": d2l.torch_norm, 'from scratch': d2l.BatchNorm}
+LESSON = Path(__file__).parents[1] / 'notebooks' / '03_from_scratch.ipynb'
 LIMITS = {
     'train_ch6 / bare': ('at most', 1.15),
     'book / train_ch6': ('at least', 2.5),
@@ -108,6 +110,18 @@ def accuracy_count(y_hat: Tensor, y: Tensor) -> float:
     return float((y_hat.argmax(dim=1) == y).sum())
 
 
+def lectures() -> type[nn.Module]:
+    """Return the lecture's layer, as the cells of lesson 03 define it."""
+    import nbformat
+
+    names: dict[str, Any] = {'torch': torch, 'nn': nn}
+    for cell in nbformat.read(LESSON, 4).cells:
+        if cell.id in ('simple-function', 'simple-class'):
+            exec(cell.source, names)
+    layer: type[nn.Module] = names['BatchNormSimple']
+    return layer
+
+
 def torchvision_loaders(root: str) -> list[torch.utils.data.DataLoader]:
     """Load Fashion-MNIST through torchvision, 4 worker processes each."""
     from torchvision import datasets, transforms
@@ -167,14 +181,17 @@ def measure(num_epochs: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as root:
         unpacked(root)
         ours(d2l.torch_norm, 1)  # loads what draws: no epoch's time
-        for name, norm in NORMS.items():
+        for name, norm, books in (
+            ("torch's layer", d2l.torch_norm, d2l.torch_norm),
+            ('from scratch', d2l.BatchNorm, lectures()),
+        ):
             seconds: dict[str, list[float]] = {
                 'bare': [], 'train_ch6': [], 'book': []
             }  # fmt: skip
             for _ in range(rounds):
                 seconds['bare'].append(bare(norm, num_epochs))
                 seconds['train_ch6'].append(ours(norm, num_epochs))
-                seconds['book'].append(book(norm, num_epochs, root))
+                seconds['book'].append(book(books, num_epochs, root))
             tables.append(table(name, seconds))
     print('RESULT', *tables, sep='\n', flush=True)
 

@@ -1,11 +1,15 @@
 """Explorers of a trained net: its eps, and an image in random company."""
 
+import functools
+import math
+
+import torch
 from torch import Tensor
 
 from d2lmini.canvas import Canvas
 from d2lmini.explore import Caption, log_slider, moving_line
 from d2lmini.figure import COLORS, new_figure
-from d2lmini.lab_nets import Noise, eps_gain
+from d2lmini.lab_nets import Gained, Noise, eps_gain
 from d2lmini.replay import Record
 from d2lmini.slide import Slide
 
@@ -25,16 +29,23 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     -------
     Slide of `eps`; numbers by `eps_gain`
     """
-    net = record.copy(step, 0.1)
+    whole = record.copy(step, 0.1)
+    with torch.no_grad():  # no eps in the first convolution: once is enough
+        X, net = whole[0](X), whole[1:]
     fig, (left, right) = new_figure(1, 2, width=7.4, height=2.6)
     names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
     lines = [
         moving_line(left, MARKS[i], COLORS[i], name)
         for i, name in enumerate(names)
     ]
-    powers = [10 ** (k / 2) for k in range(-20, 3)]
-    usual = [eps_gain(power, net, X, y).accuracy for power in powers]
-    right.plot(powers, usual, '-', color='0.6', lw=1)
+
+    @functools.cache
+    def gained(power: float) -> Gained:
+        return eps_gain(10**power, net, X, y)
+
+    powers = [k / 4 for k in range(-40, 5)]  # the slider's: computed once
+    usual = [gained(power).accuracy for power in powers]
+    right.plot([10**power for power in powers], usual, '-', color='0.6', lw=1)
     dot = moving_line(right, 'o', COLORS[1])
     left.set(xscale='log', xlim=(0.03, 30), ylim=(-0.03, 1.06))
     left.set_xlabel('running standard deviation of a channel', fontsize=9)
@@ -45,7 +56,8 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     right.set_title('test accuracy', fontsize=9, loc='left')
 
     def frame(eps: float) -> Caption:
-        seen = eps_gain(eps, net, X, y)
+        # The browser's powers of ten differ from ours in the last digits.
+        seen = gained(round(math.log10(eps), 9))
         for line, sigma, gain in zip(
             lines, seen.sigma, seen.gain, strict=True
         ):

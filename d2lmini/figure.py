@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # use; each goes with a line style of its own, for prints in grey.
 COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']
 STYLES = ['-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))]
-DPI = 144  # sharp on dense screens; shown at 96
+DPI = 144  # of stills: sharp on dense screens
+SCREEN_DPI = 96  # of frames that move, and the size at which all is shown
 
 
 def new_figure(
@@ -41,7 +42,7 @@ def new_figure(
     from matplotlib.figure import Figure
 
     size = (width, 2.6 * rows if height is None else height)
-    fig = Figure(figsize=size, dpi=DPI, layout='constrained')
+    fig = Figure(figsize=size, dpi=SCREEN_DPI, layout='constrained')
     axes = np.atleast_1d(fig.subplots(rows, cols)).ravel()
     for ax in axes:
         ax.spines[['top', 'right']].set_visible(False)
@@ -106,7 +107,7 @@ def still(
     if not alt:
         raise ValueError('a picture needs alt text: say what it shows')
     data = base64.b64encode(png(fig)).decode()
-    width = round(fig.get_figwidth() * 96)
+    width = round(fig.get_figwidth() * SCREEN_DPI)
     return {
         'image/png': data,
         'text/html': f'<img alt="{escape(alt)}" width="{width}" '

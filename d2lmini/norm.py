@@ -79,17 +79,18 @@ def batch_norm(
     """
     n = values_per_channel(X, gamma, training)
     x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
-    mean, var = moving_mean, moving_var
+    dims = [d for d in range(X.dim()) if d != 1]  # all but the channel
+    mean = x.mean(dim=dims, keepdim=True) if training else moving_mean
+    centered = x - mean
+    var = moving_var
     if training:
-        dims = [d for d in range(X.dim()) if d != 1]  # all but the channel
-        mean = x.mean(dim=dims, keepdim=True)  # shape of gamma
-        var = ((x - mean) ** 2).mean(dim=dims, keepdim=True)  # biased
+        var = (centered**2).mean(dim=dims, keepdim=True)  # biased
         with torch.no_grad():  # the memory must not keep the graph
             unbiased = var * n / (n - 1)
             moving_mean = (1 - momentum) * moving_mean + momentum * mean
             moving_var = (1 - momentum) * moving_var + momentum * unbiased
-    X_hat = (x - mean) / torch.sqrt(var + eps)
-    Y = (gamma * X_hat + beta).to(X.dtype)
+    scale = gamma / torch.sqrt(var + eps)  # shape of gamma
+    Y = (scale * centered + beta).to(X.dtype)
     return Y, moving_mean, moving_var
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from d2lmini.accuracy import share_right
 from d2lmini.history import History
 from d2lmini.live import Watcher, watching
-from d2lmini.train import Batches, evaluate_accuracy_gpu, fit
+from d2lmini.train import Batches, fit
 
 Stats = tuple[Tensor, Tensor]
 
@@ -169,7 +170,7 @@ class Record:
         step, momentum : as in `at`
         X, y : images (N, 1, 28, 28) and labels (N,)
         """
-        return evaluate_accuracy_gpu(self.at(step, momentum), [(X, y)])
+        return share_right(self.at(step, momentum), X, y)
 
     def _stack(self) -> Stats:
         if self._stacked is None or len(self._stacked[0]) < len(self._rows):

@@ -11,46 +11,46 @@ Pair = tuple[Tensor, Tensor]
 CHANNEL = 0, 2, 3  # the axes that go away
 
 check_x_hat = Exercise(
-    right=[-(2**0.5), 0.0, 0.0, 2**0.5],
+    right=[-1.0, -1 / 3, -1 / 3, 5 / 3],
     parts=(Part('四个数', 'the four numbers', lambda answer: [*answer]),),
     cases=(Case(tuple),),
     mistakes=(
         Mistake(
             'by-the-variance',
-            [-0.2, 0.0, 0.0, 0.2],
+            [-1 / 3, -1 / 9, -1 / 9, 5 / 9],
             '除以了方差。第三行的分母是什么？',
             'divided by the variance. What does line three divide by?',
         ),
         Mistake(
             'unbiased',
-            [-1.2247, 0.0, 0.0, 1.2247],
+            [-0.8660, -0.2887, -0.2887, 1.4434],
             '方差除以了n-1。第二行除以几？',
             'the variance is divided by n - 1. By what in line two?',
         ),
         Mistake(
             'not-divided',
-            [-10.0, 0.0, 0.0, 10.0],
+            [-3.0, -1.0, -1.0, 5.0],
             '这是离差，还没有除以标准差。',
             'these are the deviations, not yet divided by the standard '
             'deviation.',
         ),
         Mistake(
             'not-centred',
-            [1.4142, 2.8284, 2.8284, 4.2426],
+            [2 / 3, 4 / 3, 4 / 3, 10 / 3],
             '均值不是0：还没有减去均值。',
             'their mean is not 0: the mean is not subtracted.',
         ),
         Mistake(
             'summed',
-            [-0.7071, 0.0, 0.0, 0.7071],
+            [-0.5, -1 / 6, -1 / 6, 5 / 6],
             '方差是离差平方的均值，不是它们的和。',
             'the variance is the mean of the squares, not their sum.',
         ),
         Mistake(
             'signs',
-            [2**0.5, 0.0, 0.0, -(2**0.5)],
-            '符号反了：10比均值小还是大？',
-            'the signs are reversed: is 10 below the mean, or above?',
+            [1.0, 1 / 3, 1 / 3, -5 / 3],
+            '符号反了：2比均值小还是大？',
+            'the signs are reversed: is 2 below the mean, or above?',
         ),
     ),
     tolerance=6e-3,

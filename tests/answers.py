@@ -71,9 +71,9 @@ def frozen_sgd(net, lr):
     net[-1].requires_grad_(False)
     return torch.optim.SGD(net.parameters(), lr=lr)
 """),
-    Wrong('x_hat', 'by-the-variance', 'x_hat = [-0.2, 0, 0, 0.2]'),
-    Wrong('x_hat', 'unbiased', 'x_hat = [-1.22, 0, 0, 1.22]'),
-    Wrong('x_hat', 'not-divided', 'x_hat = [-10, 0, 0, 10]'),
+    Wrong('x_hat', 'by-the-variance', 'x_hat = [-0.33, -0.11, -0.11, 0.56]'),
+    Wrong('x_hat', 'unbiased', 'x_hat = [-0.87, -0.29, -0.29, 1.44]'),
+    Wrong('x_hat', 'not-divided', 'x_hat = [-3, -1, -1, 5]'),
     Wrong('statistics', 'examples-only', """
 def statistics(X):
     mean = X.mean(0, keepdim=True)
@@ -352,8 +352,8 @@ def frozen_sgd(net, lr):
     rest = [p for m in net if m is not bottom for p in m.parameters()]
     return torch.optim.SGD(rest, lr=lr)
 """),
-    Right('x_hat', 'x_hat = torch.tensor([-10.0, 0, 0, 10]) / 50 ** 0.5'),
-    Right('x_hat', 'x_hat = (-1.4142, 0.0, 0.0, 1.4142)'),
+    Right('x_hat', 'x_hat = torch.tensor([-3.0, -1, -1, 5]) / 3'),
+    Right('x_hat', 'x_hat = (-1.0, -0.3333, -0.3333, 1.6667)'),
     Right('statistics', """
 def statistics(X):
     C = X.shape[1]

@@ -23,6 +23,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
+PROMPT = 'd2lmini.serve.Prompt'  # as `make lab` starts it
 START = 90  # seconds a server may take to start, at most
 # The server ends when its standard input does: however the tests end, killed
 # or not, it goes with them, and the kernels with it.
@@ -155,6 +156,7 @@ def running_lab(folder: Path) -> Iterator[Lab]:
         '--ServerApp.ip=127.0.0.1',
         f'--ServerApp.port={_free_port()}',
         f'--ServerApp.root_dir={root}',
+        f'--ServerApp.kernel_websocket_connection_class={PROMPT}',
         '--LabApp.expose_app_in_browser=True',  # window.jupyterapp
     ]
     with (

@@ -42,11 +42,12 @@ def _change(column: str, fault: str, *words: str) -> Mutant:
 
 _DIMS = '[d for d in range(X.dim()) if d != 1]'
 _MEAN = 'mean = x.mean('
-_VAR = '((x - mean) ** 2).mean(dim=dims, keepdim=True)'
+_VAR = '(centered**2).mean(dim=dims, keepdim=True)'
 _UNBIASED = 'unbiased = var * n / (n - 1)'
 _ROOT = 'torch.sqrt(var + eps)'
-_Y = 'gamma * X_hat + beta'
-_X_HAT = '    X_hat = '
+_SCALE = 'scale = gamma /'
+_Y = 'scale * centered + beta'
+_CENTERED = 'centered = x - mean'
 _FLOAT = 'X.float() if X.dtype in (torch.half, torch.bfloat16) else X'
 _GAMMA = 'nn.Parameter(torch.ones(shape))'
 _BUFFER_MEAN = "register_buffer('moving_mean', torch.zeros(shape))"
@@ -71,16 +72,20 @@ MUTANTS = (
     ),
     _change('train_output', 'divides by the variance', _ROOT, '(var + eps)'),
     _change(
-        'train_output', 'gamma and beta swapped', _Y, 'beta * X_hat + gamma'
+        'train_output', 'gamma and beta swapped',
+        _SCALE, 'scale = beta /', _Y, 'scale * centered + gamma',
     ),
-    _change('train_output', 'beta left out', _Y, 'gamma * X_hat + 0 * beta'),
+    _change(
+        'train_output', 'beta left out', _Y, 'scale * centered + 0 * beta'
+    ),
     _change(
         'train_output', 'changes its input',
-        '(x - mean) / ', 'x.data.sub_(mean.detach()) / ',
+        _CENTERED, 'centered = x.data.sub_(mean.detach())',
     ),
     _change(
         'eval_output', 'batch statistics in evaluation',
-        'if training:\n        dims', 'if True:\n        dims',
+        'if training else moving_mean', '',
+        'if training:\n        var', 'if True:\n        var',
     ),
     _change(
         'eval_output', 'remembers in evaluation',
@@ -102,16 +107,20 @@ MUTANTS = (
         'grad_input', 'variance without gradient', _VAR, _VAR + '.detach()'
     ),
     _change(
-        'grad_gamma', 'gamma detached', _Y, 'gamma.detach() * X_hat + beta'
+        'grad_gamma', 'gamma detached',
+        _SCALE, 'scale = gamma.detach() /',
     ),
     _change(
-        'grad_gamma', 'gradient to gamma turned round', _Y,
-        'gamma.detach() ** 2 / gamma * X_hat + beta',
+        'grad_gamma', 'gradient to gamma turned round', _SCALE,
+        'scale = gamma.detach() ** 2 / gamma /',
     ),
-    _change('grad_beta', 'beta detached', _Y, 'gamma * X_hat + beta.detach()'),
+    _change(
+        'grad_beta', 'beta detached',
+        _Y, 'scale * centered + beta.detach()',
+    ),
     _change(
         'grad_beta', 'half of the gradient to beta',
-        _Y, 'gamma * X_hat + (beta + beta.detach()) / 2',
+        _Y, 'scale * centered + (beta + beta.detach()) / 2',
     ),
     _change(
         'parameters', 'the mean is a parameter', f'self.{_BUFFER_MEAN}',
@@ -214,7 +223,7 @@ MUTANTS = (
     ),
     _change(
         'eval_grad', 'evaluation without gradient',
-        _X_HAT, '    x = x if training else x.detach()\n' + _X_HAT,
+        _CENTERED, 'centered = (x if training else x.detach()) - mean',
     ),
     _change(
         'save_load', 'mean not saved',

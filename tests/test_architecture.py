@@ -39,6 +39,7 @@ ORDER = [
     'history',
     'live',
     'train',
+    'accuracy',
     'replay',
     'lab_numbers',
     'lab_nets',
@@ -86,6 +87,7 @@ ORDER = [
     'mistakes_layer',
     'check',
     'exercises',
+    'serve',
 ]
 HEAVY = {'matplotlib', 'ipywidgets', 'torchvision', 'pooch', 'IPython', 'PIL'}
 MODULES = sorted((ROOT / 'd2lmini').glob('*.py'))

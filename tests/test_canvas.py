@@ -46,10 +46,6 @@ def set_data(moving: list[Any], data: tuple[Any, Any]) -> None:
     right.set_data(data[1], data[0])
 
 
-def pixels(frame: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(frame)))
-
-
 def in_full(fig: Figure) -> np.ndarray:
     agg = FigureCanvasAgg(fig)
     agg.draw()
@@ -60,7 +56,7 @@ def test_a_frame_equals_a_full_redraw_pixel_for_pixel() -> None:
     canvas = Canvas(*draw())
     for data in [*DATA.values(), *reversed(DATA.values())]:
         set_data(canvas.moving, data)
-        frame = pixels(canvas.frame())
+        frame = canvas.pixels()
         assert np.array_equal(frame, in_full(draw(data)[0]))
     assert plt.get_fignums() == []
 
@@ -80,7 +76,7 @@ def test_the_background_is_drawn_once_and_again_after_refresh(
     assert len(drawn) == 1
     canvas.figure.axes[0].set_ylim(0, 5)
     canvas.refresh()
-    frame = pixels(canvas.frame())
+    frame = canvas.pixels()
     assert len(drawn) == 2
     want, _ = draw(data)
     in_full(want)  # the layout settles with the second drawing
@@ -94,7 +90,21 @@ def test_the_widget_holds_the_frame_at_its_size_on_the_page() -> None:
     assert canvas.widget.value == canvas.frame()
     size = int(canvas.widget.width), int(canvas.widget.height)
     assert size == (4 * 96, 2 * 96)
-    assert pixels(canvas.frame()).shape == (2 * 144, 4 * 144, 3)
+    assert canvas.pixels().shape == (2 * 96, 4 * 96, 3)
+
+
+def off(frame: bytes, canvas: Canvas) -> float:
+    """Return how far a frame is from the pixels, on average, of 255."""
+    shown = np.asarray(Image.open(io.BytesIO(frame))).astype(float)
+    return float(np.abs(shown - canvas.pixels()).mean())
+
+
+def test_a_frame_shows_the_pixels_as_well_as_a_reader_can_tell() -> None:
+    canvas = Canvas(*draw())
+    empty = canvas.frame()
+    set_data(canvas.moving, DATA['a line'])
+    assert off(canvas.frame(), canvas) < 1
+    assert off(empty, canvas) > 1  # one line more is seen
 
 
 def test_settle_leaves_a_figure_that_is_saved_whole() -> None:

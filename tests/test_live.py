@@ -161,7 +161,7 @@ def test_a_frame_equals_a_full_redraw(course: str, page: Page) -> None:
         page.time += 100
         go_on(history, [loss])
         picture.batch(history)
-    frame = pixels(picture.canvas.frame())
+    frame = picture.canvas.pixels()
     agg: Any = FigureCanvasAgg(picture.canvas.settle())
     agg.draw()
     assert np.array_equal(frame, np.asarray(agg.buffer_rgba())[..., :3])

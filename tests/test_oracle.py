@@ -85,7 +85,7 @@ def test_taught_layers_fail_where_others_measured_it(taught: Taught) -> None:
 
 def slightly_off(factor: float) -> type[nn.Module]:
     """Return the layer with its output off by a factor."""
-    right = 'gamma * X_hat + beta'
+    right = 'scale * centered + beta'
     return Mutant('', '', ((right, f'{factor} * ({right})'),)).build()
 
 
