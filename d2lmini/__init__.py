@@ -9,10 +9,16 @@ from d2lmini.data import (
     show_images,
 )
 from d2lmini.device import set_seed, try_all_gpus, try_gpu
-from d2lmini.family import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from d2lmini.history import History, compare_histories
 from d2lmini.models import lenet, mlp, torch_norm
-from d2lmini.norm import BatchNorm, batch_norm
+from d2lmini.norm import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RMSNorm,
+    batch_norm,
+)
 from d2lmini.train import evaluate_accuracy_gpu, train_ch6
 
 __all__ = [

@@ -6,8 +6,8 @@ NUMBER_HINTS: tuple[Hint, ...] = (
     (
         'mean_left',
         '`Y`的中心不对。写下`X`变成`X_hat`的公式，分子是什么？',
-        '`Y` is not centred where it should be. Write down how `X` becomes '
-        '`X_hat`: what stands above the line?',
+        '`Y` is not centred where it should be. Write down the fraction that '
+        'turns `X` into `X_hat`: what is its numerator?',
     ),
     (
         'var_not_centred',
@@ -46,8 +46,8 @@ NUMBER_HINTS: tuple[Hint, ...] = (
         '`Y`对，`moving_var`偏小。记下来的方差是替全部数据估计的：从一小批数'
         '估计，怎样才不会总是偏小？',
         '`Y` is right and `moving_var` is too small. What is remembered '
-        'stands for all the data: estimated from a few, how does it not come '
-        'out too small every time?',
+        'stands for all the data. How do you keep an estimate from a few '
+        'values from coming out too small on average?',
     ),
     (
         'eps_missing',
@@ -83,8 +83,8 @@ NUMBER_HINTS: tuple[Hint, ...] = (
         'eps_remembered',
         '`moving_var`多出一点，多的正好和`eps`成比例。`eps`是为了做除法，要不要'
         '一起记下来？',
-        '`moving_var` is a little too large, in proportion to `eps`. That '
-        'is there for the division: does it belong in the memory?',
+        '`moving_var` is a little too large, in proportion to `eps`. `eps` '
+        'is there for the division: should it be remembered too?',
     ),
     (
         'swapped',
@@ -176,8 +176,8 @@ ROUGH_HINTS: tuple[Hint, ...] = (
         'one_value',
         '训练时一个通道只有一个数：均值是它自己，方差是0，没有统计量可言。'
         'PyTorch在这里怎么做？你的代码呢？',
-        'In training, a channel with a single value: it is its own mean, the '
-        'variance is 0, and there are no statistics. What does PyTorch do '
+        'In training a channel with a single value has no statistics: the '
+        'value is its own mean, and the variance is 0. What does PyTorch do '
         'here, and what does your code do?',
     ),
     (

@@ -19,8 +19,8 @@ LAYER_HINTS: tuple[Hint, ...] = (
         'plain_gamma',
         '`gamma`和`beta`没有都进`parameters()`，优化器看不全。什么样的张量'
         '会自己进去？',
-        'Not both of `gamma` and `beta` are among `parameters()`, where an '
-        'optimizer looks. What kind of tensor gets in by itself?',
+        '`gamma` or `beta`, or both, are missing from `parameters()`, where '
+        'an optimizer looks. What kind of tensor gets in by itself?',
     ),
     (
         'gamma_buffer',
@@ -40,7 +40,7 @@ LAYER_HINTS: tuple[Hint, ...] = (
         'plain_tensors',
         '`state_dict()`里缺移动平均：存盘会丢，`.to()`和`.double()`也不管。'
         '层怎么知道哪些张量归它管？',
-        'A moving average is missing in `state_dict()`: saving loses it, '
+        'A moving average is missing from `state_dict()`: saving loses it, '
         'and `.to()` and `.double()` pass it by. How does a layer know '
         'which tensors are its own?',
     ),

@@ -1,7 +1,23 @@
-"""Batch normalization from scratch; notebook 03 derives it line by line."""
+"""The normalization layers from scratch.
+
+Batch normalization is below; notebook 03 derives it line by line. Its family,
+which notebook 08 builds, is written in family.py and found here too.
+"""
 
 import torch
 from torch import Tensor, nn
+
+from d2lmini.family import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+
+__all__ = [
+    'BatchNorm',
+    'GroupNorm',
+    'InstanceNorm',
+    'LayerNorm',
+    'RMSNorm',
+    'batch_norm',
+    'values_per_channel',
+]
 
 
 def values_per_channel(X: Tensor, gamma: Tensor, training: bool) -> int:

@@ -59,7 +59,7 @@ check_replay = Exercise(
             'plain-average',
             lambda means, momentum: means.mean(dim=0),
             '这是普通平均，每批一样重。',
-            'this is the plain average, all batches alike.',
+            'this is the plain average: every batch weighs the same.',
         ),
         Mistake(
             'starts-at-first',
@@ -73,8 +73,8 @@ check_replay = Exercise(
                 means, (1 - momentum) ** _ages(means)
             ),
             '权重凑成了和为1：起点0还占着一份，不该分给别人。',
-            'the weights are made to sum to 1: the start, 0, has a share of '
-            'its own.',
+            'the weights are scaled to sum to 1: the start, 0, has a share '
+            'too, and it belongs to no batch.',
         ),
         Mistake(
             'no-momentum-factor',
@@ -141,7 +141,7 @@ check_warm = Exercise(
             _warms(lambda m, n: (1 - m) ** n, 0.0),
             '均值对，方差不对：它的起点不是0，要先减去什么？',
             'the mean is right, the variance is not: it does not start at 0; '
-            'what is to be subtracted first?',
+            'what has to be subtracted first?',
         ),
         Mistake(
             'other-direction',
@@ -175,7 +175,8 @@ check_warm = Exercise(
                 (var - (1 - m) ** n) / (1 - m) ** n,
             ),
             '除以的是起点的份额：各批一共占多少？',
-            "divided by the start's share: which share have the batches?",
+            "this divides by the start's share: what share do all the batches"
+            ' have?',
         ),
         Mistake(
             'multiplied',

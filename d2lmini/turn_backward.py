@@ -91,7 +91,8 @@ check_conv_backward = Exercise(
             'statistics-fixed',
             _wrong(mean_path=0, var_path=0),
             '只有直接的那条路：均值和方差也随X变。',
-            'only the straight path: mean and variance change with X, too.',
+            'only the straight path is there: the mean and the variance '
+            'change with X too.',
         ),
         Mistake(
             'no-gamma',
@@ -118,7 +119,8 @@ check_conv_backward = Exercise(
             'examples-only',
             _wrong(dims=(0,)),
             '求和只沿着样本轴：位置也要一起算。',
-            'sums run over examples alone: positions go along.',
+            'the sums run over examples alone: the positions belong in them '
+            'too.',
         ),
         Mistake(
             'examples-only-counted',
@@ -126,8 +128,8 @@ check_conv_backward = Exercise(
                 X, gamma, g, eps, dims=(0,), n=len(X)
             ),
             '求和只沿着样本轴，和全连接层的一样：位置也要一起算。',
-            'sums run over examples alone, as for a fully connected layer: '
-            'positions go along.',
+            'the sums run over examples alone, as for a fully connected '
+            'layer: the positions belong in them too.',
         ),
         Mistake(
             'no-keepdim',

@@ -99,15 +99,15 @@ check_without_bias = Exercise(
             'wrong-sign',
             _moves(lambda norm, bias: norm.running_mean.add_(bias)),
             '方向反了：来的数少了偏置，减去的均值该多还是该少？',
-            'the wrong direction: what comes in is less by the bias; should '
-            'the mean taken away be more, or less?',
+            'the wrong direction: what comes in is smaller by the bias; '
+            'should the mean that is subtracted be larger or smaller?',
         ),
         Mistake(
             'into-beta',
             _moves(lambda norm, bias: norm.bias.add_(bias)),
             '偏置加到了beta上：beta在归一化之后，偏置在它之前。训练模式也变了。',
-            'the bias went into beta: that stands after normalizing, the '
-            'bias before it. Training mode changes, too.',
+            'the bias went into beta, which acts after normalizing; the bias '
+            'acted before it. Now training mode changes too.',
         ),
         Mistake(
             'mean-zeroed',
@@ -119,8 +119,8 @@ check_without_bias = Exercise(
             'bias-zeroed',
             _zeroed,
             '偏置变成了0，但还在：它仍是要学的参数。怎样让它不存在？',
-            'the bias is 0 but still there, a parameter that learns. How is '
-            'it made to be none at all?',
+            'the bias is 0 but still there, a parameter that will learn. How '
+            'do you make it not exist?',
         ),
         Mistake(
             'nothing-done',

@@ -36,7 +36,7 @@ check_norm_for = Exercise(
                 X.shape[-1]
             ),
             '特征数取的是最后一个轴。通道是第几个轴？',
-            'the last axis is taken for the number of features. Which axis '
+            'the number of features is taken from the last axis. Which axis '
             'is the channel?',
         ),
         Mistake(
@@ -45,8 +45,8 @@ check_norm_for = Exercise(
                 X.shape[0]
             ),
             '特征数取的是样本数。通道是第几个轴？',
-            'the number of examples is taken for that of features. Which '
-            'axis is the channel?',
+            'the number of examples is taken as the number of features. Which'
+            ' axis is the channel?',
         ),
         Mistake(
             'always-1d',
@@ -73,8 +73,8 @@ check_norm_for = Exercise(
             'no-layer',
             lambda X: nn.BatchNorm2d if X.dim() == 4 else nn.BatchNorm1d,
             '返回的是类，不是层：还要给它特征数。',
-            'this returns a class, not a layer: it still wants the number '
-            'of features.',
+            'this returns a class, not a layer: it still needs the number of '
+            'features.',
         ),
     ),
 )
@@ -106,7 +106,7 @@ check_momentum_to_torch = Exercise(
             'torch-too',
             lambda momentum, source: 1 - momentum,
             '从PyTorch来的也反了过来，它不用换。',
-            'what comes from PyTorch is turned as well, and needs no change.',
+            "PyTorch's own value is turned round as well; it needs no change.",
         ),
         Mistake(
             'other-way-round',
@@ -114,7 +114,7 @@ check_momentum_to_torch = Exercise(
                 1 - momentum if source == 'torch' else momentum
             ),
             '正好反了：哪几种要换？',
-            'just the wrong way round: which ones need the change?',
+            'exactly the wrong way round: which ones need converting?',
         ),
         Mistake(
             'constant',
@@ -128,7 +128,7 @@ check_momentum_to_torch = Exercise(
                 momentum if source in ('torch', 'keras') else 1 - momentum
             ),
             'keras那一行展开来，new前面是什么？',
-            'expand the line of keras: what is the factor of new?',
+            'write out the row of keras: what is the factor of new?',
         ),
         Mistake(
             'lecture-only',

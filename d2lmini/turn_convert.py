@@ -101,8 +101,8 @@ check_to_torch_state = Exercise(
             'all-flat',
             _renamed(shape=lambda what, x: x.flatten()),
             '连卷积层和全连接层的权重也拉平了：只有哪几个要换形状？',
-            'the weights of other layers are flat, too: which ones alone '
-            'change their shape?',
+            'the weights of other layers are flattened too: which tensors '
+            'alone change their shape?',
         ),
         Mistake(
             'gamma-and-beta',
@@ -127,8 +127,8 @@ check_to_torch_state = Exercise(
             'no-count',
             _renamed(keep=lambda what, _: what != 'num_batches_tracked'),
             'num_batches_tracked丢了：它两边同名，也要抄。',
-            'num_batches_tracked is lost: it has one name in both, and is '
-            'copied too.',
+            'num_batches_tracked is lost: it has the same name in both, and '
+            'has to be copied too.',
         ),
         Mistake(
             'no-buffers',

@@ -110,8 +110,8 @@ check_statistics = Exercise(
             'positions-only',
             lambda X: _statistics(X, 2, 3),
             '每个样本各算各的。一个通道里还有哪些数该一起算？',
-            'each example has its own. Which numbers of a channel are '
-            'missing?',
+            'each example has its own. Which other numbers of a channel '
+            'belong in it?',
         ),
         Mistake(
             'channels-too',
@@ -129,19 +129,19 @@ check_statistics = Exercise(
             'unbiased',
             lambda X: _statistics(X, correction=1),
             '方差除以了n-1：归一化用的除以几？',
-            'the variance is divided by n - 1: which one normalizes?',
+            'the variance is divided by n - 1: by what in normalizing?',
         ),
         Mistake(
             'standard-deviation',
             lambda X: (_statistics(X)[0], _statistics(X)[1].sqrt()),
             '这是标准差。题目要的是方差。',
-            'this is the standard deviation. The variance is asked for.',
+            'this is the standard deviation; the task asks for the variance.',
         ),
         Mistake(
             'swapped',
             lambda X: _statistics(X)[::-1],
             '两个值的次序反了：先均值，后方差。',
-            'the two are exchanged: mean first, then variance.',
+            'the two are in the wrong order: mean first, then variance.',
         ),
     ),
 )
@@ -207,7 +207,7 @@ check_undo = Exercise(
             'unbiased',
             lambda X, eps: _undo(X, eps, 1),
             '方差除以了n-1：归一化用的除以几？',
-            'the variance is divided by n - 1: which one normalizes?',
+            'the variance is divided by n - 1: by what in normalizing?',
         ),
         Mistake(
             'swapped',

@@ -190,9 +190,9 @@ check_freeze_norms = Exercise(
             _each(lambda norm: norm.requires_grad_(False)),
             'gamma和beta冻住了，可net.train()之后层还在用小批量的统计量。'
             '决定这件事的是requires_grad还是模式？谁又改了模式？',
-            'gamma and beta are frozen, but after net.train() the layers use '
-            'the minibatch. Is it requires_grad that decides, or the mode? '
-            'And who changes the mode?',
+            'gamma and beta are frozen, but after net.train() the layers '
+            "still use the minibatch's statistics. Is it requires_grad that "
+            'decides, or the mode? And who changed the mode?',
         ),
         Mistake(
             'momentum-zero',
@@ -202,15 +202,15 @@ check_freeze_norms = Exercise(
                 )
             ),
             'momentum=0只让移动平均不动，训练模式下归一化用的还是小批量。',
-            'momentum=0 keeps the moving averages still; in training mode '
-            'the minibatch normalizes all the same.',
+            'momentum=0 only keeps the moving averages still; in training '
+            "mode the minibatch's statistics are still what normalizes.",
         ),
         Mistake(
             'gamma-learns',
             _each(_keep_still),
             '统计量冻住了，gamma和beta还在学：模式管不着参数。',
-            'the statistics are frozen, but gamma and beta learn: the mode '
-            'does not govern parameters.',
+            'the statistics are frozen, but gamma and beta still learn: the '
+            'mode has no say over parameters.',
         ),
         Mistake(
             'dropout-off',

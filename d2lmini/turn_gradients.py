@@ -92,8 +92,8 @@ check_gradient_norms = Exercise(
             'norm-layers-too',
             _all_weights,
             '批量归一化层也有叫weight的参数。怎样只挑nn.Linear？',
-            'batch normalization has a parameter called weight, too. How to '
-            'choose nn.Linear alone?',
+            'batch normalization has a parameter called weight too. How do '
+            'you pick nn.Linear alone?',
         ),
         Mistake(
             'top-first',
@@ -123,7 +123,8 @@ check_gradient_norms = Exercise(
             'plain-sum',
             _reduced(lambda m: m.weight.grad.sum()),
             '直接相加，正负会抵消。长度怎样算？',
-            'added up, plus and minus cancel. How does one take a length?',
+            'added up directly, plus and minus cancel. How is a length '
+            'computed?',
         ),
     ),
 )

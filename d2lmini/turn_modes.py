@@ -191,22 +191,22 @@ check_accuracy_of = Exercise(
             'mode-forgotten',
             _measures(evaluate=False),
             '进来是什么模式就用什么模式测的：训练模式下，层用的是谁的统计量？',
-            'measured in the mode that came in: in training mode, whose '
-            'statistics does a layer use?',
+            'this measures in whatever mode the net came in: in training '
+            'mode, whose statistics does a layer use?',
         ),
         Mistake(
             'mode-left',
             _measures(after='eval'),
             '精度对，但网络留在了评估模式：接着训练会怎样？',
             'the accuracy is right, but the net is left in evaluation mode: '
-            'what of the training that goes on?',
+            'what happens when training goes on?',
         ),
         Mistake(
             'all-turned-on',
             _measures(after='train'),
             '精度对，但最后全都打开了：原来就在评估模式的层呢？',
-            'the accuracy is right, but in the end all layers are turned on: '
-            'what of those in evaluation mode before?',
+            'the accuracy is right, but in the end every layer is in training'
+            ' mode: what about those that were in evaluation mode before?',
         ),
         Mistake(
             'mode-of-the-net',
@@ -224,7 +224,8 @@ check_accuracy_of = Exercise(
             'percent',
             _measures(what=lambda right: 100 * right.mean()),
             '这是百分数：题目要0到1之间的数。',
-            'these are per cent: the task wants a number between 0 and 1.',
+            'this is a percentage: the task asks for a number between 0 and '
+            '1.',
         ),
     ),
 )

@@ -31,8 +31,8 @@ check_half_life = Exercise(
             'negative',
             lambda momentum: math.log(2) / math.log(1 - momentum),
             '批数不会是负的：小于1的数，对数是什么符号？',
-            'a number of batches is not negative: which sign has the '
-            'logarithm of a number below 1?',
+            'a number of batches is not negative: what sign does the '
+            'logarithm of a number below 1 have?',
         ),
         Mistake(
             'one-over',
@@ -44,7 +44,7 @@ check_half_life = Exercise(
             'e-fold',
             lambda momentum: -1 / math.log(1 - momentum),
             '这是减到1/e要的批数：减半呢？',
-            'this many batches leave 1/e: and a half?',
+            'after this many batches 1/e is left: what about a half?',
         ),
         Mistake(
             'half-of-batches',
@@ -115,7 +115,7 @@ check_largest_eps = Exercise(
             'the-sum',
             lambda sigma, share: sigma**2 / share**2,
             '这是方差加上eps：eps自己呢？',
-            'this is the variance plus eps: and eps alone?',
+            'this is the variance plus eps: what is eps alone?',
         ),
         Mistake(
             'upside-down',

@@ -40,13 +40,13 @@ check_share = Exercise(
             'one-too-few',
             4.0**-5,
             '少乘了一次：一共穿过几个sigmoid？',
-            'one factor is missing: how many sigmoids are passed?',
+            'one factor is missing: how many sigmoids does the gradient pass?',
         ),
         Mistake(
             'one-too-many',
             4.0**-7,
             '多乘了一次：一共穿过几个sigmoid？',
-            'one factor too many: how many sigmoids are passed?',
+            'one factor too many: how many sigmoids does the gradient pass?',
         ),
     ),
     tolerance=1e-6,
@@ -88,8 +88,8 @@ check_relative_update = Exercise(
                 (after.norm() - before.norm()) / before.norm()
             ),
             '范数相减，只看得到长度变了多少。权重转了方向、长度没变，怎么办？',
-            'norms subtracted see a change of length only. What of a weight '
-            'that turns and keeps its length?',
+            'subtracting norms sees only a change of length. What about a '
+            'weight that turns and keeps its length?',
         ),
         Mistake(
             'absolute-difference-of-norms',
@@ -97,15 +97,15 @@ check_relative_update = Exercise(
                 (after.norm() - before.norm()).abs() / before.norm()
             ),
             '范数相减，只看得到长度变了多少。权重转了方向、长度没变，怎么办？',
-            'norms subtracted see a change of length only. What of a weight '
-            'that turns and keeps its length?',
+            'subtracting norms sees only a change of length. What about a '
+            'weight that turns and keeps its length?',
         ),
         Mistake(
             'divided-by-after',
             lambda before, after: (after - before).norm() / after.norm(),
             '除以的是走完之后的范数。走了自己的百分之几，“自己”是什么时候的？',
-            'divided by the norm after the step. A part of itself: of which '
-            'moment?',
+            'divided by the norm after the step. The step is a part of the '
+            'weight: the weight at which moment?',
         ),
         Mistake(
             'ratio-of-norms',
@@ -120,8 +120,8 @@ check_relative_update = Exercise(
                 (after - before).square().sum() / before.square().sum()
             ),
             '平方和之比是范数之比的平方：还差一步。',
-            'a ratio of sums of squares is that of norms squared: one step '
-            'is missing.',
+            'a ratio of sums of squares is the square of the ratio of norms: '
+            'one step is missing.',
         ),
     ),
 )

@@ -76,13 +76,15 @@ check_frozen_sgd = Exercise(
             'nothing-frozen',
             _trains(lambda net: [*net.parameters()]),
             '一层也没冻住。net[0]是哪一层，它有参数吗？',
-            'nothing is frozen. Which layer is net[0], and has it parameters?',
+            'nothing is frozen. Which layer is net[0], and does it have '
+            'parameters?',
         ),
         Mistake(
             'bias-moves',
             _trains(lambda net: _but(net, linear_layers(net)[0].weight)),
             '权重冻住了，可这一层还有别的参数在动。',
-            'the weight stays, but this layer has another parameter.',
+            'the weight stays, but this layer has another parameter that '
+            'moves.',
         ),
         Mistake(
             'top-frozen',
@@ -104,8 +106,8 @@ check_frozen_sgd = Exercise(
                 ]
             ),
             '全连接层都对，但网络里还有别的层有参数要学。',
-            'right for fully connected layers, but others in the net have '
-            'something to learn as well.',
+            'right for fully connected layers, but other layers in the net '
+            'have parameters to learn too.',
         ),
         Mistake(
             'own-rate',
@@ -113,7 +115,7 @@ check_frozen_sgd = Exercise(
                 _but(net, linear_layers(net)[0]), 0.01
             ),
             '该动的都在动，走的步子不是lr。',
-            'the right ones move, but not at the rate lr.',
+            'the right ones move, but their step is not set by lr.',
         ),
     ),
 )
@@ -195,8 +197,8 @@ check_decay_groups = Exercise(
             'gamma-decays',
             _groups(lambda n, _: 'bias' not in n),
             '按名字排除了bias，beta也叫这个名字；可gamma叫什么？',
-            'what is called bias is left out, and beta is called so, too; '
-            'but what is gamma called?',
+            'everything named bias is left out, and beta is named so; but '
+            'what is gamma called?',
         ),
         Mistake(
             'biases-decay',
@@ -208,7 +210,7 @@ check_decay_groups = Exercise(
             'other-way-round',
             _groups(lambda _, p: p.dim() == 1),
             '两组反了：衰减的正是不该衰减的。',
-            'the groups are exchanged: just those decay that should not.',
+            'the groups are exchanged: exactly the wrong ones decay.',
         ),
         Mistake(
             'nothing-decays',

@@ -129,8 +129,8 @@ check_refresh = Exercise(
             'evaluation-mode',
             _refreshes(train=False),
             '移动平均没有学到这些批：哪种模式下它才更新？',
-            'the moving averages have learned nothing of the batches: in '
-            'which mode do they update?',
+            'the moving averages took in nothing from these batches: in which'
+            ' mode do they update?',
         ),
         Mistake(
             'nothing-happens',
@@ -143,15 +143,15 @@ check_refresh = Exercise(
             'own-momentum',
             _refreshes(plain=False),
             '用的还是各层自己的momentum，起点和早晚的批权重不同：怎样得到普通平均？',
-            'each layer used its own momentum, so the start and the batches '
-            'weigh differently: how does one get the plain average?',
+            'each layer used its own momentum, so early and late batches '
+            'weigh differently: how do you get the plain average?',
         ),
         Mistake(
             'neither',
             _refreshes(plain=False, reset=False),
             '只是接着训练时那样更新：旧的还在，各批权重也不同。',
-            'this goes on as in training: the old is still in, and batches '
-            'weigh differently.',
+            'this goes on as training does: the old averages are still in, '
+            'and batches weigh differently.',
         ),
         Mistake(
             'momentum-lost',

@@ -20,10 +20,18 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    sync_playwright,
+)
 
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
 PROMPT = 'd2lmini.serve.Prompt'  # as `make lab` starts it
+WAIT = 60_000  # ms, for what takes a second on a machine with nothing to do
 START = 90  # seconds a server may take to start, at most
 # The server ends when its standard input does: however the tests end, killed
 # or not, it goes with them, and the kernels with it.
@@ -200,6 +208,23 @@ def running_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def quiet_page(context: BrowserContext) -> Iterator[Page]:
+    """Give an empty page; its console may show no error."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == 'error':
+            errors.append(message.text)
+
+    page = context.new_page()
+    page.on('console', note)
+    page.on('pageerror', lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert errors == []
 
 
 def _environment(home: Path, cache: Path, token: str) -> dict[str, str]:

@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from lab import Lab, Notebook, running_browser, running_lab
+from lab import Lab, Notebook, quiet_page
 from nbformat.v4 import new_code_cell as code
 from nbformat.v4 import new_markdown_cell as prose
 from nbformat.v4 import new_output
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from d2lmini import lang
 
 WIDGET = 'application/vnd.jupyter.widget-view+json'
-WAIT = 60_000  # ms, for what takes a second on a machine with nothing to do
 TITLE, SWITCH, ZH, EN, PICTURE, FORMS = range(6)  # the cells of a lesson
 FORMS_TEXT = """\
 The mean $\\mu$ is
@@ -78,53 +76,11 @@ MOVES = """() => {
 
 
 @pytest.fixture(scope='module')
-def context() -> Iterator[BrowserContext]:
-    expect.set_options(timeout=WAIT)
-    with running_browser() as browser:
-        size = {'width': 1280, 'height': 1500}
-        # One for all: what JupyterLab loads is kept from page to page.
-        context = browser.new_context(viewport=size)
-        context.set_default_timeout(WAIT)
-        yield context
-
-
-@pytest.fixture(scope='module')
-def lab(
-    context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lab]:
-    with running_lab(tmp_path_factory.mktemp('lab')) as lab:
-        yield lab
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    with quiet_page(context) as page:
-        yield page
-
-
-@pytest.fixture(scope='module')
 def lesson(lab: Lab, context: BrowserContext) -> Iterator[Notebook]:
     """Give an open notebook in both languages whose cells have run."""
     name = lab.write('lesson.ipynb', *lesson_cells())
     with quiet_page(context) as page:
         yield lab.open(page, name).run()
-
-
-@contextmanager
-def quiet_page(context: BrowserContext) -> Iterator[Page]:
-    """Give an empty page; its console may show no error."""
-    errors: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == 'error':
-            errors.append(message.text)
-
-    page = context.new_page()
-    page.on('console', note)
-    page.on('pageerror', lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert errors == []
 
 
 def lesson_cells(*saved: Any) -> list[Any]:

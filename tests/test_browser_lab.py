@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from lab import Lab, Notebook, running_browser, running_lab
+from lab import Lab, Notebook, quiet_page
 from nbformat.v4 import new_code_cell as code
 from playwright.sync_api import BrowserContext, Locator, Page, expect
-from test_browser import quiet_page
 
-WAIT = 60_000  # ms, for what takes a second on a machine with nothing to do
 SETUP = """\
 import torch
 from torch import nn
@@ -47,24 +45,6 @@ SLIDERS = [
     ('noise', 'batch_size'),
 ]
 FIRST = 2  # the cell of the first explorer
-
-
-@pytest.fixture(scope='module')
-def context() -> Iterator[BrowserContext]:
-    expect.set_options(timeout=WAIT)
-    with running_browser() as browser:
-        size = {'width': 1280, 'height': 1500}
-        context = browser.new_context(viewport=size)
-        context.set_default_timeout(WAIT)
-        yield context
-
-
-@pytest.fixture(scope='module')
-def lab(
-    context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lab]:
-    with running_lab(tmp_path_factory.mktemp('lab')) as lab:
-        yield lab
 
 
 @pytest.fixture(scope='module')
@@ -255,9 +235,3 @@ def test_no_page_is_needed_for_the_race_to_end(
     )
     notebook = lab.open(page, name).run()
     expect(notebook.cell(3)).to_contain_text('False')
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    with quiet_page(context) as page:
-        yield page
