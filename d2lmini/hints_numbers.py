@@ -51,9 +51,10 @@ NUMBER_HINTS: tuple[Hint, ...] = (
     ),
     (
         'eps_missing',
-        '有个通道几乎不变，方差接近0。你的分母里，什么拦着它变成0？',
-        'One channel hardly changes, and its variance is close to 0. What '
-        'keeps the number you divide by away from 0?',
+        '换一个`eps`，你的`Y`不变。要是一个通道的方差正好是0，你的分母里，什么'
+        '拦着它变成0？',
+        'With another `eps` your `Y` is the same. If the variance of a '
+        'channel is exactly 0, what keeps the number you divide by away from 0?',
     ),
     (
         'eps_outside',
