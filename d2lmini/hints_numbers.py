@@ -54,7 +54,8 @@ NUMBER_HINTS: tuple[Hint, ...] = (
         '换一个`eps`，你的`Y`不变。要是一个通道的方差正好是0，你的分母里，什么'
         '拦着它变成0？',
         'With another `eps` your `Y` is the same. If the variance of a '
-        'channel is exactly 0, what keeps the number you divide by away from 0?',
+        'channel is exactly 0, what keeps the number you divide by away '
+        'from 0?',
     ),
     (
         'eps_outside',
