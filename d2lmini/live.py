@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 SHARE = 0.02  # of the training's time may go into drawing
-PAUSE = 0.5  # seconds between two frames, at least
+PAUSE = 1.0  # seconds between two frames, at least
 
 
 class Watcher(Protocol):
