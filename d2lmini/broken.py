@@ -14,6 +14,19 @@ Moments = tuple[Tensor, Tensor]
 class _Suspect(BatchNorm):
     """Batch normalization in pieces, so that a piece can be exchanged."""
 
+    def __init__(
+        self,
+        num_features: int,
+        num_dims: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+    ) -> None:
+        super().__init__(num_features, num_dims, eps, momentum)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Leave what the new layer holds as it is."""
+
     def _pooled(self, x: Tensor) -> list[int]:
         return [d for d in range(x.dim()) if d != 1]
 
@@ -114,28 +127,14 @@ class Broken7(_Suspect):
 class Broken8(_Suspect):
     """A suspect."""
 
-    def __init__(
-        self,
-        num_features: int,
-        num_dims: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-    ) -> None:
-        super().__init__(num_features, num_dims, eps, momentum)
+    def _begin(self) -> None:
         nn.init.zeros_(self.moving_var)
 
 
 class Broken9(_Suspect):
     """A suspect."""
 
-    def __init__(
-        self,
-        num_features: int,
-        num_dims: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-    ) -> None:
-        super().__init__(num_features, num_dims, eps, momentum)
+    def _begin(self) -> None:
         for name in ('moving_mean', 'moving_var'):
             self.register_buffer(name, getattr(self, name), persistent=False)
 
