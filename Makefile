@@ -57,8 +57,8 @@ $(READY)-test: pyproject.toml $(call outdated,test)
 
 , := ,
 
-# Sliders answer sooner: see d2lmini/serve.py.
-PROMPT := --ServerApp.kernel_websocket_connection_class=d2lmini.serve.Prompt
+# Sliders answer sooner: see d2lmini/machine/serve.py.
+PROMPT := --ServerApp.kernel_websocket_connection_class=d2lmini.machine.serve.Prompt
 
 # The address is printed, and the browser opened where there is one. Nothing
 # but this machine can reach the server.
@@ -79,7 +79,7 @@ SOLVED := build/solved
 
 test: lint
 	rm -rf $(SOLVED)
-	$(PY) tests/solved.py notebooks $(SOLVED)
+	$(PY) tests/notebooks/solved.py notebooks $(SOLVED)
 	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
@@ -92,9 +92,9 @@ outputs: $(READY)-test
 	  --ExecutePreprocessor.timeout=1200 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
 	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
-	$(PY) notebooks/make_tidy.py $(NOTEBOOKS)
-	$(PY) notebooks/make_picture.py
-	$(PY) notebooks/make_glossary.py
+	$(PY) tools/tidy.py $(NOTEBOOKS)
+	$(PY) tools/picture.py
+	$(PY) tools/glossary.py
 
 claims: $(READY)-test
 	$(PY) benchmarks/claims.py

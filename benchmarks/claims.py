@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from d2lmini import trials
-from d2lmini.trial_table import COLUMNS, Setting, pairs_text
+from d2lmini.trials import rows as trials
+from d2lmini.trials.table import COLUMNS, Setting, pairs_text
 
 TABLE = Path(__file__).parents[1] / 'notebooks' / 'claims.csv'
 Row = dict[str, str]

@@ -25,9 +25,10 @@ SETUP = """\
 import ipywidgets, torch
 from matplotlib import pyplot as plt
 import d2lmini as d2l
-from d2lmini import explore, explore_nets
-from d2lmini.lab_nets import Noise
-from d2lmini.replay import record
+from d2lmini.explore import averages as explore
+from d2lmini.explore import nets as explore_nets
+from d2lmini.explore.nets import Noise
+from d2lmini.explore.replay import record
 draw = torch.Generator().manual_seed(0)
 X, y = torch.rand(1000, 1, 28, 28, generator=draw), torch.arange(1000) % 10
 net = d2l.lenet(d2l.torch_norm)

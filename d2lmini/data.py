@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from d2lmini.figure import new_figure, show
-from d2lmini.lang import tr
-from d2lmini.sources import SIZES, find
+from d2lmini.dataset.sources import SIZES, find
+from d2lmini.show.figure import new_figure, show
+from d2lmini.show.lang import tr
 
 QUICK_SIZES = (2_560, 1_000)
 LABELS = [

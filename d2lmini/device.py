@@ -1,8 +1,6 @@
 """Where the code runs, and where random numbers start."""
 
 import random
-import sys
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,27 +49,3 @@ def set_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def in_notebook() -> bool:
-    """Tell whether the code runs in a notebook's kernel."""
-    ipython = sys.modules.get('IPython')  # a kernel has it loaded
-    return ipython is not None and hasattr(ipython.get_ipython(), 'kernel')
-
-
-def publish(bundle: dict[str, Any], **how: Any) -> Any:
-    """Show a mime bundle in the notebook.
-
-    Parameters
-    ----------
-    bundle : dict, data by mime type
-    **how : as in `IPython.display.display`
-
-    Returns
-    -------
-    DisplayHandle where `display_id` asks for one, else None
-    """
-    from IPython.display import display
-
-    shown: Any = display  # some versions of it have no types
-    return shown(bundle, raw=True, **how)

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from d2lmini.figure import COLORS, STYLES, show, training_figure
-from d2lmini.lang import tr
+from d2lmini.show.figure import COLORS, STYLES, show, training_figure
+from d2lmini.show.lang import tr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from d2lmini.data import quick
 from d2lmini.history import History
-from d2lmini.lang import tr
-from d2lmini.live import Watcher, watching
+from d2lmini.show.lang import tr
+from d2lmini.show.live import Watcher, watching
 
 QUICK_EPOCHS = 2
 
@@ -137,7 +137,7 @@ def train_ch6(
         net.apply(_xavier)
     net.to(device)
     try:
-        with watching(history) as watcher:
+        with watching(history, not quick()) as watcher:
             fit(net, train_iter, test_iter, lr, device, history, watcher)
     except KeyboardInterrupt:  # while the picture was made or finished
         net.eval()
@@ -248,3 +248,22 @@ def _num_batches(train_iter: Any) -> int:
             'train_iter must have a length, as a list or a DataLoader has, '
             f'got {type(train_iter).__name__}'
         ) from e
+
+
+PIECE = 500  # images: a thousand at once take twice the time
+
+
+def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:
+    """Return the share of images that a net gets right.
+
+    Parameters
+    ----------
+    net : nn.Module, measured in evaluation mode; left in its own
+    X, y : images (N, ...) and labels (N,)
+
+    Raises
+    ------
+    ValueError : no images
+    """
+    pieces = zip(torch.split(X, PIECE), torch.split(y, PIECE), strict=True)
+    return evaluate_accuracy_gpu(net, pieces)

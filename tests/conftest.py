@@ -27,7 +27,7 @@ def own_places(
         monkeypatch.setenv(f'XDG_{kind.upper()}_HOME', str(home / kind))
     monkeypatch.setenv('D2LMINI_CACHE', str(home / 'cache' / 'd2lmini'))
     monkeypatch.delenv('D2LMINI_LANG', raising=False)
-    monkeypatch.setattr('d2lmini.lang._chosen', None)
+    monkeypatch.setattr('d2lmini.show.lang._chosen', None)
 
 
 @pytest.fixture(scope='module')

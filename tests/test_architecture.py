@@ -298,7 +298,7 @@ class C:
     import PIL.Image
     def late(self):
         import pooch
-        from d2lmini import live
+        from d2lmini.show import live
         torch.load('a', weights_only=False), torch.load('b')
         torch.load('c', weights_only=True)
 def test_nothing():

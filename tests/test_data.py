@@ -12,8 +12,10 @@ import torch
 from mirror import NAMES, bad, closed_port, listing, packed, serving, whole
 
 import d2lmini as d2l
-from d2lmini import data, fetch, files, lang, sources
+from d2lmini import data
 from d2lmini.data import Batches
+from d2lmini.dataset import fetch, files, sources
+from d2lmini.show import lang
 
 GOOD = mirror.tiny(1)
 RAW = 'FashionMNIST/raw'
@@ -452,7 +454,7 @@ def test_quick_mode_draws_no_more_than_it_needs(
 
 
 def test_quick_mode_with_the_real_pen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from d2lmini.garments import draw_garments
+    from d2lmini.dataset.garments import draw_garments
 
     monkeypatch.setattr(sources, 'draw_garments', draw_garments)
     monkeypatch.setenv('D2LMINI_QUICK', '1')

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from d2lmini import set_seed, try_all_gpus, try_gpu
-from d2lmini.device import in_notebook, publish
+from d2lmini.show.notebook import in_notebook, publish
 
 
 @pytest.mark.parametrize('i', [-1, 0, 1, 2, 7])

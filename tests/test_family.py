@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from d2lmini import GroupNorm, InstanceNorm, LayerNorm, RMSNorm, family
-from d2lmini.family import standardize
+from d2lmini.norm import standardize
 
 # Not made smaller: the broken layers below fail on purpose, at any size.
 few = settings(

@@ -91,12 +91,12 @@ def test_speed_and_epochs_done() -> None:
 def test_report_is_the_books_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = 'loss 0.200, train acc 0.860, test acc 0.830'
     assert trained(10).report() == f'{numbers}\n2000.0 examples/sec on cpu'
-    monkeypatch.setattr('d2lmini.lang._chosen', 'zh')
+    monkeypatch.setattr('d2lmini.show.lang._chosen', 'zh')
     assert stopped(0, 2).report() == (
         '训练在第1轮、第3个小批量处被你停下。'
         '网络可以照常使用，返回的是到此为止的记录。'
     )
-    monkeypatch.setattr('d2lmini.lang._chosen', 'en')
+    monkeypatch.setattr('d2lmini.show.lang._chosen', 'en')
     lines = stopped(10, 0).report().splitlines()
     assert 'epoch 10, batch 4' in lines[0] and lines[1] == numbers
     assert 'epoch 4, batch 4' in diverged(3).report()

@@ -24,7 +24,7 @@ Pairs = list[tuple[Tensor, Tensor]]
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train at full length, and speak English."""
     monkeypatch.delenv('D2LMINI_QUICK', raising=False)
-    monkeypatch.setattr('d2lmini.lang._chosen', 'en')
+    monkeypatch.setattr('d2lmini.show.lang._chosen', 'en')
 
 
 class Net(nn.Module):
@@ -359,7 +359,7 @@ def test_the_sentence_is_in_the_readers_language(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr('d2lmini.lang._chosen', language)
+    monkeypatch.setattr('d2lmini.show.lang._chosen', language)
     X, y = batches()[0]
     train_ch6(Net(), [(X * torch.nan, y)], batches(), 1, 0.1, CPU)
     out = capsys.readouterr().out

@@ -1,0 +1,209 @@
+"""Fashion-MNIST from the cache, and into it from the network.
+
+What is downloaded is checked in memory and then put into the cache whole, by
+a rename.
+"""
+
+import errno
+import io
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from d2lmini.dataset.files import (
+    FILES,
+    Array,
+    Arrays,
+    DataError,
+    check,
+    parse,
+    read,
+)
+from d2lmini.show.lang import tr
+
+MIRRORS = (
+    'http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/',
+    'https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/',
+)
+TIMEOUT = (5.0, 10.0)  # seconds: to connect, and from one piece to the next
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_failed: dict[tuple[str, ...], tuple[str, str]] = {}  # mirrors -> why
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps what was downloaded or drawn.
+
+    Returns
+    -------
+    Path : `$D2LMINI_CACHE`, else the system's place for a user's caches
+    """
+    import platformdirs
+
+    chosen = os.environ.get('D2LMINI_CACHE')
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_cache_path('d2lmini')
+
+
+def from_cache(cache: Path) -> Arrays:
+    """Read the data set from the cache; download what it lacks.
+
+    Parameters
+    ----------
+    cache : Path
+        Gets the files as `FashionMNIST/raw/...`, unpacked: reading those is
+        faster, and torchvision finds them too.
+
+    Returns
+    -------
+    as `from_folder`
+
+    Raises
+    ------
+    DataError : no mirror gave the files
+
+    Notes
+    -----
+    A failed download is remembered until the process ends, or until
+    `$D2LMINI_MIRROR` changes, so that nobody waits for it twice. Where the
+    cache can't be written, the data is used all the same and a line says so.
+    """
+    folder = cache / 'FashionMNIST' / 'raw'
+    arrays, faults = read(folder)
+    missing = [name for name in FILES if name not in arrays]
+    if missing:
+        try:
+            arrays |= _download(missing, folder)
+        except DataError as e:
+            reasons = [e, *faults]
+            raise DataError(
+                ''.join(reason.zh for reason in reasons),
+                ' '.join(reason.en for reason in reasons),
+            ) from e
+    return tuple(arrays[name] for name in FILES)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path whose file takes `path`'s place when whole.
+
+    Parameters
+    ----------
+    path : Path; its folder is made where needed
+
+    Yields
+    ------
+    Path, of the same name, in a scratch folder beside `path`. The scratch
+    folder goes away in any case; one that a killed process left is removed
+    when it is a day old.
+
+    Raises
+    ------
+    OSError : the folder can't be written, or the disk is full
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob('.d2lmini-*'):
+        with suppress(OSError):  # another process may tidy at the same time
+            if time.time() - left.stat().st_mtime > 24 * 60 * 60:
+                shutil.rmtree(left)
+    with TemporaryDirectory(
+        prefix='.d2lmini-', dir=path.parent, ignore_cleanup_errors=True
+    ) as scratch:
+        temporary = Path(scratch) / path.name
+        yield temporary
+        temporary.replace(path)
+
+
+def _download(names: Iterable[str], folder: Path) -> dict[str, Array]:
+    """Fetch the files from the mirrors in turn and keep them in `folder`."""
+    own = os.environ.get('D2LMINI_MIRROR')
+    mirrors = (own, *MIRRORS) if own else MIRRORS
+    if mirrors in _failed:
+        raise DataError(*_failed[mirrors])
+    print(tr('正在下载Fashion-MNIST……', 'Downloading Fashion-MNIST ...'))
+    arrays: dict[str, Array] = {}
+    trouble: OSError | None = None
+    why: tuple[str, str] | None = None
+    for mirror in mirrors:
+        try:
+            for name in names:
+                if name not in arrays:
+                    data = _fetch(f'{mirror.rstrip("/")}/{name}.gz', name)
+                    trouble = trouble or _keep(folder / name, data)
+                    arrays[name] = parse(data)
+        except DataError as e:
+            why = why or (e.zh, e.en)
+        except OSError:  # nobody there
+            pass
+        else:
+            if trouble:
+                _say_not_kept(folder, trouble)
+            return arrays
+    _failed[mirrors] = why or (
+        '下载源都连不上，或者没有回应。',
+        'No mirror could be reached, or none answered in time.',
+    )
+    raise DataError(*_failed[mirrors])
+
+
+def _fetch(url: str, name: str) -> Array:
+    """Download one .gz and return its bytes, checked and unpacked.
+
+    Raises OSError where nobody answers, DataError on a wrong answer.
+    """
+    from pooch import HTTPDownloader
+    from tqdm import tqdm
+
+    body = io.BytesIO()
+    with tqdm(
+        desc=name,
+        total=1,  # pooch sets it, but asks before whether there is one
+        unit='B',
+        unit_scale=True,
+        file=sys.stdout,
+        leave=False,
+    ) as bar:
+        download = HTTPDownloader(bar, chunk_size=1 << 13, timeout=TIMEOUT)
+        try:
+            download(url, body, None)
+        except OSError as e:  # all that requests raises is one
+            if not body.tell() and getattr(e, 'response', None) is None:
+                raise
+            raise DataError(
+                f'{url}没有给出完整的文件。',
+                f'{url} did not give the whole file.',
+            ) from e
+    return check(np.frombuffer(body.getbuffer(), np.uint8), name, url)
+
+
+def _keep(path: Path, data: Array) -> OSError | None:
+    """Write the file, or return the reason why it could not be written."""
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data.data)
+    except OSError as e:
+        return e
+    return None
+
+
+def _say_not_kept(folder: Path, trouble: OSError) -> None:
+    full = trouble.errno in FULL
+    zh = '磁盘已满' if full else '这里不能写入'
+    en = 'the disk is full' if full else "it can't be written"
+    print(
+        tr(
+            f'数据已经下载，可以使用，但没能存进{folder}：{zh}。'
+            '下次还要再下载。把D2LMINI_CACHE设为另一个文件夹就能存下。',
+            f'The data was downloaded and is used, but could not be kept in '
+            f'{folder}: {en}. It will be downloaded again next time, unless '
+            'D2LMINI_CACHE names another folder.',
+        )
+    )

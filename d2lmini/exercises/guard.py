@@ -1,0 +1,199 @@
+"""Runs a learner's code so that nothing it does harms the session.
+
+What it raises becomes a sentence, what never ends is stopped, what it prints
+is kept, and random numbers, gradients' mode and the default type stay.
+"""
+
+import io
+import random
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+import torch
+
+from d2lmini.exercises.limit import TooLong, limited
+from d2lmini.show.lang import Fault
+
+LIMIT = 5.0  # seconds that one run may take
+MOST = 10_000  # letters kept of what is printed
+# Frames of these are not the learner's: packages, Python's own, the course.
+_OTHERS = (
+    str(Path(torch.__file__).parents[1]),
+    str(Path(traceback.__file__).parent),
+    str(Path(__file__).parent),
+)
+
+
+class Changed(Fault):
+    """An input was written into.
+
+    Parameters
+    ----------
+    name : str, the input's
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'它改动了输入`{name}`。算出新的张量，不要写进来的那个',
+            f'it changes its input `{name}`: make a new tensor, and do not '
+            'write into the one that came in',
+        )
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a run gave nothing to compare.
+
+    Attributes
+    ----------
+    key : 'untried', 'raised', 'looped', 'changed', 'arguments' or 'kind'
+    zh, en : str, one sentence; code stands between ticks
+    what : str, the error alone, the same wherever it was raised
+    """
+
+    key: str
+    zh: str
+    en: str
+    what: str = ''
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes
+    ----------
+    value : what was returned; None where there is trouble
+    trouble : Trouble or None
+    printed : str
+    """
+
+    value: Any = None
+    trouble: Trouble | None = None
+    printed: str = ''
+
+
+def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
+    """Run code that may do anything, and tell what it did.
+
+    Parameters
+    ----------
+    call : callable without arguments
+    limit : float, seconds, else `LIMIT`; code that never comes back to
+        Python (one endless call of a C function), or swallows whatever is
+        raised anywhere in it, can't be stopped
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    KeyboardInterrupt : the reader's own; nothing else that `call` raises
+    """
+    printed = _Kept()
+    limit = LIMIT if limit is None else limit
+    value, trouble = None, None
+    with untouched(), redirect_stdout(printed):
+        try:
+            value = limited(call, limit)
+        except TooLong:
+            trouble = Trouble(
+                'looped',
+                f'代码跑了{limit:g}秒还没有停。看看循环的条件会不会变成假。',
+                f'The code was still running after {limit:g} seconds. Look '
+                'at whether the condition of its loop ever becomes false.',
+            )
+        except NotImplementedError:
+            trouble = Trouble('untried', '还没有做', 'not tried yet')
+        except Fault as e:
+            key = 'changed' if isinstance(e, Changed) else 'kind'
+            trouble = Trouble(key, f'{e.zh}。', f'{_upper(e.en)}.', what_of(e))
+        except (Exception, SystemExit) as e:
+            trouble = _raised(e)
+    return Outcome(value, trouble, printed.getvalue())
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Keep the session as it is: random numbers, gradients, default type.
+
+    Notes
+    -----
+    Inside, random numbers start at 0 and gradients are on. GPUs that the
+    session has used are kept too.
+    """
+    used: Any = torch.cuda.is_initialized  # it has no types
+    gpus = range(torch.cuda.device_count()) if used() else ()
+    python, numpy = random.getstate(), np.random.get_state()
+    dtype = torch.get_default_dtype()
+    try:
+        with (
+            torch.random.fork_rng(devices=gpus),
+            torch.enable_grad(),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter('ignore')
+            random.seed(0)
+            np.random.seed(0)
+            torch.default_generator.manual_seed(0)  # GPUs' are left alone
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_default_dtype(dtype)
+
+
+class _Kept(io.StringIO):
+    """Keeps the first of what is printed: an endless loop prints much."""
+
+    def write(self, text: str) -> int:
+        if self.tell() < MOST:
+            super().write(text[:MOST])
+        return len(text)
+
+
+def what_of(error: BaseException) -> str:
+    """Return an error's kind and words, the same wherever it was raised.
+
+    Parameters
+    ----------
+    error : exception
+    """
+    if isinstance(error, Fault):
+        return error.en
+    what = f'{type(error).__name__}: {error}'.strip().removesuffix(':')
+    return shorten(what.replace('`', "'"), 160, placeholder=' …')
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _raised(error: BaseException) -> Trouble:
+    """Say in a sentence what was raised, and at which of the own lines."""
+    what = what_of(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [
+        frame.line.strip().replace('`', "'")
+        for frame in frames
+        if frame.line and not frame.filename.startswith(_OTHERS)
+    ]
+    if not lines:
+        return Trouble(
+            'raised', f'出错了：`{what}`。', f'It raises `{what}`.', what
+        )
+    line = shorten(lines[-1], 79, placeholder=' …')
+    return Trouble(
+        'raised',
+        f'运行到`{line}`这一行出错了：`{what}`。',
+        f'The line `{line}` raises `{what}`.',
+        what,
+    )

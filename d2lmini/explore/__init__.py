@@ -1,0 +1,21 @@
+"""Sliders over real computations, and the pure functions under them."""
+
+from d2lmini.explore.averages import any_momentum, filter_stream, running_mean
+from d2lmini.explore.nets import Noise, eps, eps_gain, noise
+from d2lmini.explore.race import Race, race
+from d2lmini.explore.replay import record
+from d2lmini.explore.slide import Slide
+
+__all__ = [
+    'Noise',
+    'Race',
+    'Slide',
+    'any_momentum',
+    'eps',
+    'eps_gain',
+    'filter_stream',
+    'noise',
+    'race',
+    'record',
+    'running_mean',
+]

@@ -1,0 +1,171 @@
+"""The reader's language: the switch, words in it, and its memory.
+
+Prose cells carry `<div lang="zh">` or `<div lang="en">`, captions a `lang`
+attribute. One style rule beside the switch hides what is not wanted, in its
+own notebook only. Where that rule can't reach, both languages show.
+"""
+
+import os
+from pathlib import Path
+
+from d2lmini.show.notebook import in_notebook, publish
+
+Words = tuple[str, str]  # the same in Chinese and in English
+LANGUAGES = {'zh': '中文', 'en': 'English', 'both': '中英对照'}
+
+_chosen: str | None = None
+
+
+class Fault(Exception):  # noqa: N818 - a finding, not an error
+    """A fault that is no difference of numbers, told in both languages.
+
+    Parameters
+    ----------
+    zh, en : str
+    """
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
+
+
+def _memory() -> Path:
+    """Return the file that carries the choice to the next notebook."""
+    import platformdirs
+
+    return platformdirs.user_config_path('d2lmini') / 'language.txt'
+
+
+def _remembered() -> str:
+    try:
+        return _memory().read_text(encoding='utf8').strip()
+    except (OSError, UnicodeDecodeError):
+        return ''
+
+
+def get_language() -> str:
+    """Return the reader's language.
+
+    Returns
+    -------
+    'zh', 'en' or 'both': the one chosen in this session, else
+    `$D2LMINI_LANG`, else the one chosen in an earlier notebook, else 'both'
+    """
+    if _chosen is not None:
+        return _chosen
+    for candidate in (os.environ.get('D2LMINI_LANG', ''), _remembered()):
+        if candidate in LANGUAGES:
+            return candidate
+    return 'both'
+
+
+def set_language(language: str) -> None:
+    """Choose the language, here and for the notebooks opened later.
+
+    Parameters
+    ----------
+    language : 'zh', 'en' or 'both'
+
+    Raises
+    ------
+    ValueError : any other value
+
+    Notes
+    -----
+    Where the home folder can't be written, the choice lasts for this
+    session only.
+    """
+    global _chosen
+    if language not in LANGUAGES:
+        raise ValueError(
+            f"the language must be 'zh', 'en' or 'both', got {language!r}"
+        )
+    _chosen = language
+    try:
+        _memory().parent.mkdir(parents=True, exist_ok=True)
+        _memory().write_text(language, encoding='utf8')
+    except OSError:
+        pass  # a read-only home: nothing to remember it by
+
+
+def tr(zh: str, en: str) -> str:
+    """Return the words in the reader's language, or both, a line each.
+
+    Parameters
+    ----------
+    zh, en : str, the same sentence in Chinese and in English
+    """
+    return {'zh': zh, 'en': en}.get(get_language(), f'{zh}\n{en}')
+
+
+def words(zh: str, en: str) -> str:
+    """Return HTML that holds both languages; the switch hides one.
+
+    Parameters
+    ----------
+    zh, en : str, HTML; an empty pair gives an empty string
+    """
+    if not (zh or en):
+        return ''
+    return (
+        f'<div class="d2l-words" lang="zh">{zh}</div>'
+        f'<div class="d2l-words" lang="en">{en}</div>'
+    )
+
+
+def style(language: str) -> str:
+    """Return the HTML that hides the other language in its own notebook.
+
+    Parameters
+    ----------
+    language : 'zh', 'en' or 'both'
+    """
+    hidden = {'zh': 'en', 'en': 'zh'}.get(language)
+    if hidden is None:
+        return ''
+    # The mark scopes the rule: another notebook may show another language.
+    here = f'.jp-Notebook:has(.d2l-hide-{hidden})'
+    return (
+        f'<span class="d2l-hide-{hidden}"></span><style>'
+        f'{here} .jp-MarkdownCell:has(.jp-RenderedMarkdown [lang={hidden}]),'
+        f'{here} .d2l-words[lang={hidden}]'
+        '{display:none !important}</style>'
+    )
+
+
+def switch() -> None:
+    """Show the buttons 中文 | English | 中英对照 and obey them at once.
+
+    Notes
+    -----
+    Outside a notebook it prints the language and how to change it.
+    """
+    if not in_notebook():
+        name = LANGUAGES[get_language()]
+        print(
+            tr(
+                f'语言：{name}。用d2lmini.show.set_language更换。',
+                f'Language: {name}. Change it with d2lmini.show.set_language.',
+            )
+        )
+        return
+    import ipywidgets
+
+    buttons = ipywidgets.ToggleButtons(
+        options=[(name, key) for key, name in LANGUAGES.items()],
+        value=get_language(),
+        tooltips=['只看中文', 'English only', '两种都看 · show both'],
+        style={'button_width': '7em'},
+    )
+    rule = ipywidgets.HTML(style(buttons.value))
+
+    def obey(change: dict[str, str]) -> None:
+        set_language(change['new'])
+        rule.value = style(change['new'])
+
+    buttons.observe(obey, 'value')
+    bundle = ipywidgets.HBox([buttons, rule])._repr_mimebundle_()
+    plain = ' | '.join(LANGUAGES.values())
+    bundle['text/plain'] = plain
+    bundle['text/html'] = f'<p>{plain}</p>'  # for readers without a kernel
+    publish(bundle)

@@ -1,0 +1,155 @@
+"""A record replayed with a momentum is a training with that momentum."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import d2lmini as d2l
+from d2lmini.explore.averages import replayed
+from d2lmini.explore.replay import Record, bn_layers, record
+from d2lmini.history import History
+from d2lmini.show.live import Lines
+from d2lmini.train import fit
+
+STEPS, KEPT = 8, (3, 4, 8)
+
+
+def batches() -> list[tuple[Tensor, Tensor]]:
+    """Give 4 batches, the last one smaller, of images with 10 classes."""
+    draw = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.rand(n, 1, 28, 28, generator=draw),
+            torch.randint(10, (n,), generator=draw),
+        )
+        for n in (16, 16, 16, 6)
+    ]
+
+
+def net(momentum: float | None = 0.1) -> nn.Sequential:
+    d2l.set_seed(0)
+    return d2l.lenet(lambda *a: d2l.torch_norm(*a, momentum=momentum))
+
+
+@pytest.fixture(scope='module')
+def tape() -> Record:
+    tape, history = record(net(), batches(), batches(), 2, 0.5, KEPT)
+    assert len(history.loss) == 2
+    return tape
+
+
+class Probe(Lines):
+    """A watcher that notes the running averages and accuracy at steps."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net, self.seen = net, {}
+
+    def epoch(self, history: History) -> None:
+        """Say nothing."""
+
+    def batch(self, history: History) -> None:
+        step = len(history.batch_loss)
+        if step not in KEPT:
+            return
+        layers = bn_layers(self.net)
+        mean = torch.cat([layer.running_mean for layer in layers])
+        var = torch.cat([layer.running_var for layer in layers])
+        accuracy = d2l.evaluate_accuracy_gpu(self.net, batches())
+        self.seen[step] = mean, var, accuracy
+
+
+def trained(momentum: float) -> dict[int, tuple[Tensor, Tensor, float]]:
+    """Train for real with a momentum; return what there is at each step."""
+    real = net(momentum)
+    probe = Probe(real)
+    fit(real, batches(), batches(), 0.5, 'cpu', History(2, 4), probe)
+    return probe.seen
+
+
+@pytest.mark.parametrize('momentum', [0.0, 0.001, 0.03, 0.1, 0.5, 0.9, 1.0])
+def test_a_replay_equals_a_training(tape: Record, momentum: float) -> None:
+    X, y = (torch.cat(parts) for parts in zip(*batches(), strict=True))
+    for step, (mean, var, accuracy) in trained(momentum).items():
+        ours = tape.averages(step, momentum)
+        torch.testing.assert_close(ours[0], mean, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(ours[1], var, rtol=1e-5, atol=1e-5)
+        assert tape.accuracy(step, momentum, X, y) == accuracy
+        seen = replayed(tape, momentum, step, X, y)
+        assert (seen.step, seen.accuracy) == (step, accuracy)
+        assert seen.running[-1] == pytest.approx(
+            float(mean[tape.sizes[0]]), abs=1e-5
+        )
+
+
+def test_a_wrong_direction_would_be_seen(tape: Record) -> None:
+    mean = trained(0.1)[8][0]
+    assert not torch.allclose(tape.averages(8, 0.9)[0], mean, atol=1e-3)
+
+
+def test_a_biased_variance_would_be_seen(tape: Record) -> None:
+    var = trained(0.1)[8][1]
+    biased = tape.averages(8, 0.1)[1] * 15 / 16
+    assert not torch.allclose(biased, var, rtol=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, STEPS), st.floats(0, 1))
+def test_the_weights_add_up_to_one(step: int, momentum: float) -> None:
+    tape = Record(nn.Sequential(nn.BatchNorm1d(2)))
+    layer = nn.BatchNorm1d(2)
+    layer.running_mean.fill_(1)  # all batches alike, as is the start's var
+    for _ in range(STEPS):
+        tape.add(nn.Sequential(layer), ())
+    mean, var = tape.averages(step, momentum)
+    start = (1 - momentum) ** step
+    assert mean.tolist() == pytest.approx([1 - start] * 2, abs=1e-5)
+    assert var.tolist() == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_a_copy_stays_as_it_is(tape: Record) -> None:
+    copied = tape.copy(8, 0.1)
+    before = {k: v.clone() for k, v in copied.state_dict().items()}
+    tape.at(3, 1.0)
+    for name, value in copied.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_steps_in_any_order_give_the_same(tape: Record) -> None:
+    X, y = batches()[0]
+    order = itertools.chain(KEPT, reversed(KEPT))
+    seen = [(step, tape.at(step, 0.1)(X).sum().item()) for step in order]
+    assert len(set(seen)) == len(KEPT) and len(y) == 16
+
+
+@pytest.mark.parametrize('momentum', [-0.1, 1.1, float('nan')])
+def test_a_momentum_out_of_range_is_told(
+    tape: Record, momentum: float
+) -> None:
+    with pytest.raises(ValueError, match=r'momentum must be in \[0, 1\]'):
+        tape.averages(8, momentum)
+
+
+@pytest.mark.parametrize('step', [0, STEPS + 1])
+def test_a_step_out_of_range_is_told(tape: Record, step: int) -> None:
+    with pytest.raises(ValueError, match=r'step must be in \[1, 8\]'):
+        tape.averages(step, 0.1)
+
+
+def test_a_step_without_weights_is_told(tape: Record) -> None:
+    with pytest.raises(KeyError, match='no weights were kept at step 5'):
+        tape.at(5, 0.1)
+
+
+def test_the_nearest_kept_step_is_replayed(tape: Record) -> None:
+    X, y = batches()[0]
+    assert replayed(tape, 0.1, 7, X, y).step == 8
+    assert replayed(tape, 0.1, 1, X, y).step == 3
+
+
+def test_a_net_without_batch_norm_is_told() -> None:
+    with pytest.raises(ValueError, match='a net with nn'):
+        Record(d2l.lenet())

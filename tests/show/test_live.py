@@ -1,0 +1,302 @@
+"""The live picture: throttled, replaced by a still one, and gone."""
+
+import base64
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from ipywidgets.widgets.widget import _instances as open_widgets
+from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from nbclient import NotebookClient
+from PIL import Image
+from torch import nn
+
+from d2lmini import live, train_ch6
+from d2lmini.history import History
+from d2lmini.show.canvas import Canvas
+
+WIDGET = 'application/vnd.jupyter.widget-view+json'
+BATCHES = 4
+
+
+class Page:
+    """A notebook page that keeps what it is shown, and a clock beside it."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, Any]] = []
+        self.updates = 0
+        self.time = 0.0
+
+    def publish(self, bundle: dict[str, Any], *, display_id: bool) -> 'Page':
+        assert display_id
+        self.outputs.append(bundle)
+        return self
+
+    def update(self, bundle: dict[str, Any], *, raw: bool) -> None:
+        assert raw
+        self.updates += 1
+        self.outputs[-1] = bundle
+
+
+@pytest.fixture(autouse=True)
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """Pretend to be in a notebook; in the end nothing may be left open."""
+    page, before = Page(), set(open_widgets)
+    monkeypatch.delenv('D2LMINI_QUICK', raising=False)
+    monkeypatch.setattr('d2lmini.show.lang._chosen', 'en')
+    monkeypatch.setattr(live, 'in_notebook', lambda: True)
+    monkeypatch.setattr(live, 'publish', page.publish)
+    monkeypatch.setattr(live, 'perf_counter', lambda: page.time)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('error', 'Glyph')  # in any picture here
+        yield page
+    assert set(open_widgets) == before
+    assert plt.get_fignums() == []
+
+
+def batches(n: int = BATCHES) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand(n, 5, 8, generator=generator)
+    return [(x, torch.arange(5) % 3) for x in X]
+
+
+def go_on(history: History, losses: list[float]) -> None:
+    """Add batches, and an epoch where one is full."""
+    for loss in losses:
+        history.batch_loss.append(loss)
+        if len(history.batch_loss) % history.num_batches == 0:
+            history.add_epoch(20, 1.0, loss, 0.7, 0.6)
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+@pytest.mark.parametrize('cost', [0.001, 0.04])
+def test_drawing_takes_no_more_than_its_share(
+    cost: float, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = []
+
+    def redraw(canvas: Canvas) -> None:
+        frames.append(page.time)
+        page.time += cost
+
+    monkeypatch.setattr(Canvas, 'redraw', redraw)
+    history = History(10, 100)
+    with live.watching(history) as watcher:
+        page.time = 50.0
+        for i in range(1000):
+            page.time += 0.01
+            go_on(history, [1 / (i + 1)])
+            watcher.batch(history)
+    # The first frame is drawn before the training starts.
+    first, *waits = np.diff(frames)
+    wait = max(live.PAUSE, cost / live.SHARE) + cost
+    assert first > 50 and len(waits) > 2
+    assert wait <= min(waits) and max(waits) < wait + 0.011
+    assert cost * len(waits) <= live.SHARE * (page.time - 50)
+
+
+def test_one_output_whose_widget_gives_way_to_a_still_picture(
+    page: Page,
+) -> None:
+    history = History(2, BATCHES, 'Fashion-MNIST')
+    with live.watching(history) as watcher:
+        (shown,) = page.outputs
+        assert WIDGET in shown and shown['text/plain'] == 'training'
+        for loss in np.linspace(2, 1, 2 * BATCHES):
+            page.time += 10
+            go_on(history, [loss])
+            watcher.batch(history)
+        assert page.updates == 0 and len(open_widgets) > 0
+    (shown,) = page.outputs
+    assert page.updates == 1 and WIDGET not in shown
+    alt = f'Loss and accuracy by epoch on Fashion-MNIST: {history.summary()}'
+    assert shown['text/plain'] == alt
+    assert f'<img alt="{alt}"' in shown['text/html']
+    png = base64.b64decode(shown['image/png'])
+    assert pixels(png).shape[:2] == (int(2.9 * 144), int(7.2 * 144))
+
+
+def test_quick_mode_draws_the_last_frame_only(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    frame = Canvas.frame
+    monkeypatch.setattr(
+        Canvas, 'frame', lambda self: (drawn.append(1), frame(self))[1]
+    )
+    monkeypatch.setenv('D2LMINI_QUICK', '1')
+    history = History(1, BATCHES)
+    with live.watching(history) as watcher:
+        go_on(history, [1.0] * BATCHES)
+        page.time += 100
+        watcher.batch(history)
+        assert page.outputs == [{'text/plain': 'training'}]
+    assert not drawn and 'image/png' in page.outputs[0]
+
+
+COURSES = {
+    'nothing': [],
+    'a batch': [2.4],
+    'mid-epoch': [2.4, 2.2, 2.0, 1.5, 1.4, 1.3],
+    'a spike': [2.4, 90.0, 2.0, 1.5, 1.4],
+    'diverging': [2.4, 1e3, 1e30],
+    'whole': [2.0] * 3 * BATCHES,
+}
+
+
+@pytest.mark.parametrize('course', COURSES)
+def test_a_frame_equals_a_full_redraw(course: str, page: Page) -> None:
+    losses, history = COURSES[course], History(3, BATCHES, 'drawn garments')
+    picture = live.Picture(history)
+    for loss in losses:
+        page.time += 100
+        go_on(history, [loss])
+        picture.batch(history)
+    frame = picture.canvas.pixels()
+    agg: Any = FigureCanvasAgg(picture.canvas.settle())
+    agg.draw()
+    assert np.array_equal(frame, np.asarray(agg.buffer_rgba())[..., :3])
+    if losses:
+        assert picture.canvas.widget.value
+        low, high = picture.canvas.figure.axes[0].get_ylim()
+        assert low == 0 and max(losses) < high
+    picture.close(history)
+    assert page.updates == 1
+
+
+def test_the_limits_grow_even_for_a_spike_between_two_frames(
+    page: Page,
+) -> None:
+    history = History(3, BATCHES)
+    picture = live.Picture(history)
+    axes = picture.canvas.figure.axes[0]
+    picture.batch(history_with(history, [2.0]))
+    before = axes.get_ylim()
+    picture.batch(history_with(history, [50.0]))  # too soon to be drawn
+    assert axes.get_ylim() == before
+    page.time += 100
+    picture.batch(history_with(history, [1.0]))
+    assert axes.get_ylim() == (0, 60)
+    picture.close(history)
+
+
+def history_with(history: History, losses: list[float]) -> History:
+    go_on(history, losses)
+    return history
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'left'), [(10.0, '30 s'), (33.0, '99 s'), (100.0, '5 min')]
+)
+def test_the_time_left_is_told(seconds: float, left: str, page: Page) -> None:
+    history = History(4, BATCHES, 'Fashion-MNIST')
+    picture = live.Picture(history)
+    title = picture.canvas.figure.get_suptitle
+    assert title() == 'Fashion-MNIST: starting'
+    page.time += seconds
+    picture.batch(history_with(history, [1.0] * BATCHES))
+    assert title() == f'Fashion-MNIST: epoch 2 of 4, about {left} left'
+    page.time += 3 * seconds
+    picture.batch(history_with(history, [1.0] * 3 * BATCHES))
+    assert title() == 'Fashion-MNIST: epoch 4 of 4, about 0 s left'
+    history.stop()
+    picture.close(history)
+    assert title().endswith('4.0 s, interrupted at epoch 4, batch 4')
+
+
+PLACES = {
+    'at the start': (Canvas, 'redraw'),
+    'in a frame': (live.Picture, 'batch'),
+    'at the end': (live, 'still'),
+}
+
+
+@pytest.mark.parametrize('place', PLACES)
+@pytest.mark.parametrize('error', [KeyboardInterrupt, ZeroDivisionError])
+def test_training_with_a_picture_that_fails(
+    place: str,
+    error: type[BaseException],
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(*PLACES[place], fail)
+    net = nn.Linear(8, 3)
+    if error is ZeroDivisionError:
+        with pytest.raises(error):
+            train_ch6(net, batches(), batches(), 1, 0.1, 'cpu')
+    else:
+        history = train_ch6(net, batches(), batches(), 1, 0.1, 'cpu')
+        assert history.interrupted and not net.training
+    assert net.weight.grad is None
+    assert len(page.outputs) == (place != 'at the start')
+    assert page.updates == (place == 'in a frame')
+
+
+def test_a_training_draws_and_leaves_one_output(
+    page: Page, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = train_ch6(nn.Linear(8, 3), batches(), batches(), 2, 0.1, 'cpu')
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and lines[0] == 'training on cpu'
+    assert lines[1] in page.outputs[0]['text/plain']
+    assert len(page.outputs) == 1 and len(history.loss) == 2
+
+
+def test_outside_a_notebook_it_prints_a_line_an_epoch(
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(live, 'in_notebook', lambda: False)
+    history = History(3, BATCHES)
+    with live.watching(history) as watcher:
+        go_on(history, [0.5] * BATCHES)
+        watcher.batch(history)
+        assert capsys.readouterr().out == ''
+        watcher.epoch(history)
+    assert capsys.readouterr().out == (
+        'epoch 1/3: loss 0.500, train acc 0.700, test acc 0.600, 1.0 s\n'
+    )
+    assert page.outputs == []
+
+
+CELL = """
+import torch
+import d2lmini as d2l
+from d2lmini.show.lang import switch
+switch()
+batches = [(torch.rand(8, 4), torch.arange(8) % 3) for _ in range(9)]
+history = d2l.train_ch6(
+    torch.nn.Linear(4, 3), batches, batches, 2, 0.1, d2l.try_gpu())
+"""
+
+
+def test_in_a_real_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('D2LMINI_LANG', 'both')
+    cells = [
+        nbformat.v4.new_code_cell(CELL),
+        nbformat.v4.new_code_cell('history.plot()'),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120).execute()
+    first, second = (cell.outputs for cell in notebook.cells)
+    buttons, start, picture, end = first
+    assert WIDGET in buttons.data and '中文' in buttons.data['text/html']
+    assert start.text == 'training on cpu\n'
+    assert end.text.startswith('loss ') and 'examples/sec' in end.text
+    for output in (picture, *second):
+        assert '<img alt="Loss and accuracy' in output.data['text/html']
+        assert 'image/png' in output.data and WIDGET not in output.data
+    assert '2 of 2 epochs, loss ' in picture.data['text/plain']

@@ -1,0 +1,63 @@
+"""Take out of saved notebooks what only a running kernel could show.
+
+    python tools/tidy.py NOTEBOOK...
+
+What is kept of the times of its cells is their sum: the map of lessons counts
+it in.
+
+A notebook that is opened without its kernel would show "model not found" in
+place of a widget; without the widget's view, it shows the still picture or
+the words that were saved beside it.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+
+VIEW = 'application/vnd.jupyter.widget-view+json'
+BEGIN, END = 'iopub.status.busy', 'iopub.status.idle'
+
+
+def seconds(cell: nbformat.NotebookNode) -> float:
+    """Return how long a cell ran; its times are taken out of it.
+
+    Parameters
+    ----------
+    cell : NotebookNode, changed in place
+    """
+    times = cell.metadata.pop('execution', {})
+    if not {BEGIN, END} <= times.keys():
+        return 0.0
+    begin, end = (
+        datetime.fromisoformat(times[key].replace('Z', '+00:00'))
+        for key in (BEGIN, END)
+    )
+    return (end - begin).total_seconds()
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Drop the widget view from each output that has another form.
+
+    Parameters
+    ----------
+    notebook : NotebookNode, changed in place
+    """
+    notebook.metadata.pop('widgets', None)
+    spent = sum(map(seconds, notebook.cells))
+    if spent:
+        own = notebook.metadata.setdefault('d2lmini', {})
+        own['seconds'] = round(spent)
+    for cell in notebook.cells:
+        for output in cell.get('outputs', []):
+            data = output.get('data', {})
+            if data.keys() - {VIEW, 'text/plain'}:
+                data.pop(VIEW, None)
+
+
+if __name__ == '__main__':
+    for path in map(Path, sys.argv[1:]):
+        notebook = nbformat.read(path, as_version=4)
+        tidy(notebook)
+        nbformat.write(notebook, path)
