@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from d2lmini.dataset.sources import SIZES, find
-from d2lmini.show.figure import new_figure, show
+from d2lmini.show.figure import new_figure, show_figure
 from d2lmini.show.lang import tr
 
 QUICK_SIZES = (2_560, 1_000)
@@ -56,24 +56,24 @@ class Batches:
         size: Size | None = None,
     ) -> None:
         self.batch_size, self.dataset_name = batch_size, dataset_name
-        self._images, self._labels = images, labels
+        self.images, self.labels = images, labels
         self._shuffle, self._size = shuffle, size
 
     @property
     def num_examples(self) -> int:
         """The number of images."""
-        return len(self._images)
+        return len(self.images)
 
     def __len__(self) -> int:
         return -(-self.num_examples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         sequence = torch.randperm if self._shuffle else torch.arange
-        order = sequence(self.num_examples).to(self._images.device)
+        order = sequence(self.num_examples).to(self.images.device)
         for start in range(0, self.num_examples, self.batch_size):
             index = order[start : start + self.batch_size]
-            X = self._images.index_select(0, index).unsqueeze(1)
-            y = self._labels.index_select(0, index)
+            X = self.images.index_select(0, index).unsqueeze(1)
+            y = self.labels.index_select(0, index)
             yield self._resized(X.float().div_(255)), y.long()
 
     def __repr__(self) -> str:
@@ -83,15 +83,10 @@ class Batches:
         )
 
     def to(self, device: torch.device | str) -> 'Batches':
-        """Return the same batches, made and kept on a device.
-
-        Parameters
-        ----------
-        device : torch.device or str
-        """
+        """Return the same batches, made and kept on a device."""
         moved = copy.copy(self)
-        moved._images = self._images.to(device)
-        moved._labels = self._labels.to(device)
+        moved.images = self.images.to(device)
+        moved.labels = self.labels.to(device)
         return moved
 
     def _resized(self, X: Tensor) -> Tensor:
@@ -211,10 +206,10 @@ def show_images(
         img = img.detach().cpu() if isinstance(img, Tensor) else img
         ax.imshow(np.squeeze(np.asarray(img)), cmap='gray')
         if titles:
-            ax.set_title(titles[i], fontsize=9)
+            ax.set_title(titles[i], loc='center')
     shown = min(len(imgs), len(axes))
     names = f': {", ".join(titles[:shown])}' if titles else ''
-    show(fig, f'{shown} images{names}')
+    show_figure(fig, f'{shown} images{names}')
     return axes
 
 

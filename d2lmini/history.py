@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from d2lmini.show.figure import COLORS, STYLES, show, training_figure
+from d2lmini.show.figure import COLORS, STYLES, show_figure, training_figure
 from d2lmini.show.lang import tr
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class History:
         """Say in a line how far it came, the last numbers and how it ended."""
         parts = [f'{len(self.loss)} of {self.num_epochs} epochs']
         if self.loss:
-            parts += [self._last_numbers(), f'{sum(self.seconds):.1f} s']
+            parts += [self.last_numbers(), f'{sum(self.seconds):.1f} s']
         if self.stopped_at:
             end = 'diverged' if self.diverged else 'interrupted'
             epoch, batch = self.stopped_at
@@ -72,7 +72,7 @@ class History:
             lines.append(say(*self.stopped_at))
         if self.loss:
             speed = f'{self.examples_per_sec:.1f} examples/sec'
-            lines += [self._last_numbers(), f'{speed} on {self.device}']
+            lines += [self.last_numbers(), f'{speed} on {self.device}']
         return '\n'.join(lines)
 
     def add_epoch(
@@ -115,7 +115,8 @@ class History:
         """Show loss and accuracy against the epochs."""
         compare_histories({'': self})
 
-    def _last_numbers(self) -> str:
+    def last_numbers(self) -> str:
+        """Return the last epoch's loss and accuracies, as the book does."""
         return (
             f'loss {self.loss[-1]:.3f}, '
             f'train acc {self.train_acc[-1]:.3f}, '
@@ -161,7 +162,8 @@ def compare_histories(histories: dict[str, History]) -> None:
         f'{label}: {history.summary()}' if label else history.summary()
         for label, history in histories.items()
     )
-    show(draw_histories(histories), f'Loss and accuracy by epoch. {ends}')
+    words = f'Loss and accuracy by epoch. {ends}'
+    show_figure(draw_histories(histories), words)
 
 
 def draw_histories(histories: dict[str, History]) -> 'Figure':
@@ -209,14 +211,12 @@ def draw_histories(histories: dict[str, History]) -> 'Figure':
         )
         told += f': {history.summary()}'
     else:
-        right.set_title('test accuracy', fontsize=10, loc='left')
-    fig.suptitle(told, fontsize=9, color='0.3')
+        right.set_title('test accuracy')
+    fig.suptitle(told, color='0.3')
     fig.legend(
         *right.get_legend_handles_labels(),
         loc='outside lower center',
         ncols=3,
-        fontsize=8,
-        frameon=False,
     )
     return fig
 

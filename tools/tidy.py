@@ -7,7 +7,10 @@ it in.
 
 A notebook that is opened without its kernel would show "model not found" in
 place of a widget; without the widget's view, it shows the still picture or
-the words that were saved beside it.
+the words that were saved beside it. A picture is kept as such, its alt text
+in the output's metadata; the HTML that holds it once more is for JupyterLab,
+which reads alt text nowhere else, and viewers that drop addresses with data
+would show nothing in its place.
 """
 
 import sys
@@ -38,7 +41,7 @@ def seconds(cell: nbformat.NotebookNode) -> float:
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Drop the widget view from each output that has another form.
+    """Drop from each output the forms that only a kernel can show.
 
     Parameters
     ----------
@@ -54,6 +57,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
             data = output.get('data', {})
             if data.keys() - {VIEW, 'text/plain'}:
                 data.pop(VIEW, None)
+            if 'image/png' in data:
+                data.pop('text/html', None)
 
 
 if __name__ == '__main__':

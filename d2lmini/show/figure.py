@@ -1,9 +1,15 @@
 """Still pictures: one look for all, alt text, captions in both languages."""
 
 import base64
+import functools
 import io
-from html import escape
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from html import escape, unescape
+from inspect import isfunction
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +27,64 @@ STYLES = ['-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3))]
 DPI = 144  # of stills: sharp on dense screens
 SCREEN_DPI = 96  # of frames that move, and the size at which all is shown
 
+# What differs from matplotlib's defaults in all pictures.
+LOOK: Any = {
+    'font.family': ['DejaVu Sans'],  # comes with matplotlib
+    'font.size': 9,
+    'axes.titlesize': 10,
+    'axes.titlelocation': 'left',
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'figure.titlesize': 9,
+    'legend.frameon': False,
+}
+_one_at_a_time = RLock()  # else threads would put back each other's settings
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Draw with the course's settings, whatever the reader's rcParams."""
+    import matplotlib as mpl
+
+    with _one_at_a_time, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(LOOK)
+        yield
+
+
+def _in_look(kind: Any, names: Iterable[str]) -> Any:
+    """Return a subclass in which these methods draw with our settings.
+
+    matplotlib reads its settings when a thing is made, and again when it is
+    drawn: both come long after `new_figure`.
+    """
+
+    def kept(name: str) -> Callable[..., Any]:
+        @functools.wraps(getattr(kind, name))
+        def method(*args: Any, **kwargs: Any) -> Any:
+            with look():
+                return getattr(kind, name)(*args, **kwargs)
+
+        return method
+
+    return type(kind.__name__, (kind,), {name: kept(name) for name in names})
+
+
+@functools.cache
+def _kinds() -> tuple[Any, Any]:
+    """Return our Figure and our Axes."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    drawing = [
+        name
+        for name, method in vars(Axes).items()
+        if isfunction(method) and not name.startswith('_')
+    ]
+    drawing += ['grid', 'set_xscale', 'set_xticks', 'set_yscale', 'set_yticks']
+    whole = ['draw', 'legend', 'savefig', 'supxlabel', 'suptitle', 'text']
+    return _in_look(Figure, whole), _in_look(Axes, drawing)
+
 
 def new_figure(
     rows: int = 1,
@@ -37,17 +101,15 @@ def new_figure(
 
     Returns
     -------
-    Figure, and its axes as a flat array
+    Figure, and its axes as a flat array; they and what is drawn on them
+    have the course's look, whatever the reader's rcParams
     """
-    from matplotlib.figure import Figure
-
+    figure, axes = _kinds()
     size = (width, 2.6 * rows if height is None else height)
-    fig = Figure(figsize=size, dpi=SCREEN_DPI, layout='constrained')
-    axes = np.atleast_1d(fig.subplots(rows, cols)).ravel()
-    for ax in axes:
-        ax.spines[['top', 'right']].set_visible(False)
-        ax.tick_params(labelsize=8)
-    return fig, axes
+    with look():
+        fig = figure(figsize=size, dpi=SCREEN_DPI, layout='constrained')
+        grid = fig.subplots(rows, cols, subplot_kw={'axes_class': axes})
+    return fig, np.atleast_1d(grid).ravel()
 
 
 def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
@@ -63,9 +125,7 @@ def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
     """
     fig, (left, right) = new_figure(1, 2, width=7.2, height=2.9)
     for ax, what in ((left, 'training loss'), (right, 'accuracy')):
-        ax.set_title(what, fontsize=10, loc='left')
-        ax.set_xlabel('epoch', fontsize=9)
-        ax.set_xlim(0, 1.03 * num_epochs)
+        ax.set(title=what, xlabel='epoch', xlim=(0, 1.03 * num_epochs))
         ax.locator_params('x', integer=True)
         ax.grid(alpha=0.25)
     return fig, left, right
@@ -81,7 +141,7 @@ def png(fig: 'Figure') -> bytes:
     from PIL import Image
 
     raw, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(raw, format='png', dpi=DPI, facecolor='white')
+    fig.savefig(raw, format='png', dpi=DPI)
     picture = Image.open(raw).convert('RGB')
     picture.quantize(64, dither=Image.Dither.NONE).save(
         small, 'png', optimize=True
@@ -89,34 +149,73 @@ def png(fig: 'Figure') -> bytes:
     return small.getvalue()
 
 
-def still(
-    fig: 'Figure', alt: str, zh: str = '', en: str = ''
-) -> dict[str, str]:
-    """Return a picture's mime bundle: PNG, HTML with alt text, plain text.
+def still(fig: 'Figure', alt: str) -> dict[str, str]:
+    """Return a picture's mime bundle: a PNG, and its alt text as plain text.
 
     Parameters
     ----------
     fig : Figure
     alt : str, what the picture shows, for those who can't see it
-    zh, en : str, the caption in both languages, as HTML
 
     Raises
     ------
     ValueError : no alt text
+
+    Notes
+    -----
+    This is what is saved; publish it with `metadata`, which holds the alt
+    text where nbconvert looks for it, and with `caption` beside it.
     """
     if not alt:
         raise ValueError('a picture needs alt text: say what it shows')
     data = base64.b64encode(png(fig)).decode()
+    return {'image/png': data, 'text/plain': alt}
+
+
+def metadata(fig: 'Figure', alt: str) -> dict[str, dict[str, Any]]:
+    """Return the metadata of a picture's output: its alt text, its width.
+
+    Parameters
+    ----------
+    fig : Figure
+    alt : str, as in `still`
+    """
     width = round(fig.get_figwidth() * SCREEN_DPI)
-    return {
-        'image/png': data,
-        'text/html': f'<img alt="{escape(alt)}" width="{width}" '
-        f'src="data:image/png;base64,{data}">{words(zh, en)}',
-        'text/plain': alt,
-    }
+    return {'image/png': {'alt': alt, 'width': width}}
 
 
-def show(fig: 'Figure', alt: str, zh: str = '', en: str = '') -> None:
+def live_still(fig: 'Figure', alt: str) -> dict[str, str]:
+    """Return the bundle of a still as a running notebook shows it.
+
+    JupyterLab reads no alt text in metadata, only in HTML. That HTML holds
+    the picture once more; `tools/tidy.py` takes it out of what is saved.
+
+    Parameters
+    ----------
+    fig : Figure
+    alt : str, as in `still`
+    """
+    bundle = still(fig, alt)
+    width = metadata(fig, alt)['image/png']['width']
+    html = (
+        f'<img alt="{escape(alt)}" width="{width}" '
+        f'src="data:image/png;base64,{bundle["image/png"]}">'
+    )
+    return {**bundle, 'text/html': html}
+
+
+def caption(zh: str, en: str) -> dict[str, str]:
+    """Return the mime bundle of a caption, an output beside its picture.
+
+    Parameters
+    ----------
+    zh, en : str, the caption in both languages, as HTML
+    """
+    plain = re.sub('<[^>]*>', ' ', f'{zh}\n{en}').strip()
+    return {'text/html': words(zh, en), 'text/plain': unescape(plain)}
+
+
+def show_figure(fig: 'Figure', alt: str, zh: str = '', en: str = '') -> None:
     """Show a still picture; outside a notebook, print what it shows.
 
     Parameters
@@ -129,8 +228,10 @@ def show(fig: 'Figure', alt: str, zh: str = '', en: str = '') -> None:
     ------
     ValueError : no alt text
     """
-    bundle = still(fig, alt, zh, en)
-    if in_notebook():
-        publish(bundle)
-    else:
+    bundle = live_still(fig, alt)
+    if not in_notebook():
         print(alt)
+        return
+    publish(bundle, metadata=metadata(fig, alt))
+    if zh or en:
+        publish(caption(zh, en))

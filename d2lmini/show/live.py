@@ -1,173 +1,254 @@
-"""The picture of a training while it runs; a line an epoch elsewhere."""
+"""Curves that are drawn while they grow, at little cost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from d2lmini.history import History
 from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import COLORS, still, training_figure
+from d2lmini.show.figure import (
+    COLORS,
+    STYLES,
+    live_still,
+    metadata,
+    new_figure,
+)
 from d2lmini.show.notebook import in_notebook, publish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-SHARE = 0.02  # of the training's time may go into drawing
+SHARE = 0.02  # of the time that passes may go into drawing
 PAUSE = 1.0  # seconds between two frames, at least
 
 
-class Watcher(Protocol):
-    """What a training calls back."""
+def curve(ax: 'Axes', *fmt: str, **look: Any) -> 'Line2D':
+    """Add a curve without points to axes.
 
-    def batch(self, history: History) -> None:
-        """See the history after a batch."""
-
-    def epoch(self, history: History) -> None:
-        """See the history after an epoch and its test."""
-
-
-class Lines:
-    """A plain line an epoch, for terminals and logs."""
-
-    def batch(self, history: History) -> None:
-        """Say nothing: a line a batch would be too many."""
-
-    def epoch(self, history: History) -> None:
-        """Print the epoch's numbers."""
-        print(
-            f'epoch {len(history.loss)}/{history.num_epochs}: '
-            f'loss {history.loss[-1]:.3f}, '
-            f'train acc {history.train_acc[-1]:.3f}, '
-            f'test acc {history.test_acc[-1]:.3f}, '
-            f'{history.seconds[-1]:.1f} s',
-            flush=True,
-        )
+    Parameters
+    ----------
+    ax : Axes
+    *fmt, **look : as in `Axes.plot`
+    """
+    # Above the axes' frame, so that a frame equals a full redraw.
+    return ax.plot([], [], *fmt, ms=4, zorder=3, **look)[0]
 
 
-class Picture:
+class Live:
     """One picture, redrawn in place; a still one in its stead at the end.
 
     Parameters
     ----------
-    history : History, of the training that starts
+    fig : Figure, made outside pyplot, its axes titled and labelled
+    curves : sequence of Line2D, as `curve` gives them
+    update : function of `last`, a bool
+        Called before each frame, and with True before the last: sets the
+        curves and, where they need it, limits; returns the status line.
+    status : str, the line above the axes until the first batch
     moving : bool, False to draw the last frame only
     """
 
-    def __init__(self, history: History, moving: bool = True) -> None:
-        self.moving = moving
-        self._start, self._next_draw = perf_counter(), 0.0
-        self._build(history)
+    def __init__(
+        self,
+        fig: 'Figure',
+        curves: 'Sequence[Line2D]',
+        update: Callable[[bool], str],
+        status: str = '',
+        moving: bool = True,
+    ) -> None:
+        for ax in fig.axes:
+            names = ax.get_legend_handles_labels()[1]
+            if names:  # beside the title: it covers no curve
+                ax.legend(
+                    loc='lower right',
+                    bbox_to_anchor=(1, 0.98),
+                    ncols=len(names),
+                    borderaxespad=0,
+                )
+        self._status = fig.suptitle(status, color='0.3')
+        self.canvas = Canvas(fig, [self._status, *curves])
+        self._update, self._moving, self._next_draw = update, moving, 0.0
         try:
             self._handle = publish(self._first(), display_id=True)
         except BaseException:  # an interrupt, say: leave no widget behind
             self.canvas.close()
             raise
 
-    def _build(self, history: History) -> None:
-        fig, left, right = training_figure(history.num_epochs)
-        left.set_ylim(0, 2.6)  # a blind guess among ten has a loss of 2.30
-        right.set_ylim(0, 1.03)
-        self._loss_axes = left
-        self._each = _line(left, '-', '0.75', 'batch')
-        self._lines = {
-            'loss': _line(left, 'o-', COLORS[0], 'epoch mean'),
-            'train_acc': _line(right, 's--', COLORS[1], 'train'),
-            'test_acc': _line(right, 'o-', COLORS[2], 'test'),
-        }
-        for ax in (left, right):  # beside the title: it covers no curve
-            ax.legend(
-                loc='lower right',
-                bbox_to_anchor=(1, 0.98),
-                ncols=2,
-                fontsize=8,
-                frameon=False,
-                borderaxespad=0,
-            )
-        words = f'{history.dataset_name}: starting'
-        self._title = fig.suptitle(words, fontsize=9, color='0.3')
-        moving = [self._title, self._each, *self._lines.values()]
-        self.canvas = Canvas(fig, moving)
-
     def _first(self) -> dict[str, Any]:
         bundle: dict[str, Any] = {}
-        if self.moving:
+        if self._moving:
             self.canvas.redraw()
             bundle = self.canvas.widget._repr_mimebundle_()
         return {**bundle, 'text/plain': 'training'}
 
-    def batch(self, history: History) -> None:
+    def tick(self) -> None:
         """Redraw, unless that would take more than its share of time."""
         now = perf_counter()
-        if not self.moving or now < self._next_draw:
+        if not self._moving or now < self._next_draw:
             return
-        self._update(history, self._progress(history, now - self._start))
+        self._set(last=False)
         self.canvas.redraw()
         done = perf_counter()
         self._next_draw = done + max(PAUSE, (done - now) / SHARE)
 
-    def epoch(self, history: History) -> None:
-        """Wait for the next batch: a frame there shows the epoch too."""
+    def close(self, alt: str) -> None:
+        """Leave a still picture where the moving one was.
 
-    def close(self, history: History) -> None:
-        """Leave a still picture with alt text where the moving one was."""
-        summary = history.summary()
-        alt = f'Loss and accuracy by epoch on {history.dataset_name}: '
+        Parameters
+        ----------
+        alt : str, what it shows, for those who can't see it
+        """
         try:
-            self._update(history, summary)
-            bundle = still(self.canvas.settle(), alt + summary)
-            self._handle.update(bundle, raw=True)
+            self._set(last=True)
+            fig = self.canvas.settle()
+            how = {'raw': True, 'metadata': metadata(fig, alt)}
+            self._handle.update(live_still(fig, alt), **how)
         finally:
             self.canvas.close()
 
-    def _update(self, history: History, status: str) -> None:
-        n, each = history.num_batches, history.batch_loss
-        self._each.set_data([(i + 1) / n for i in range(len(each))], each)
-        epochs = range(1, len(history.loss) + 1)
-        for name, line in self._lines.items():
-            line.set_data(epochs, getattr(history, name))
-        self._title.set_text(f'{history.dataset_name}: {status}')
-        highest = max(each, default=0.0)
-        if highest > self._loss_axes.get_ylim()[1]:
-            # By whole steps: new limits mean that everything is drawn anew.
-            self._loss_axes.set_ylim(0, 1.2 * highest)
-            self.canvas.refresh()
+    def _set(self, *, last: bool) -> None:
+        before = self._limits()
+        self._status.set_text(self._update(last))
+        if self._limits() != before:
+            self.canvas.refresh()  # the axes are drawn anew
 
-    @staticmethod
-    def _progress(history: History, passed: float) -> str:
-        done, num_epochs = history.epochs_done, history.num_epochs
-        left = passed / done * (num_epochs - done)
-        short = f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'
-        epoch = min(int(done) + 1, num_epochs)
-        return f'epoch {epoch} of {num_epochs}, about {short} left'
+    def _limits(self) -> list[tuple[float, ...]]:
+        return [ax.axis() for ax in self.canvas.figure.axes]
 
 
-def _line(ax: 'Axes', look: str, color: str, label: str) -> 'Line2D':
-    # Above the axes' frame, so that a frame equals a full redraw.
-    return ax.plot([], [], look, color=color, label=label, ms=4, zorder=3)[0]
+class Animator:
+    """Curves that grow while a cell of one's own trains.
 
-
-@contextmanager
-def watching(history: History, moving: bool = True) -> Iterator[Watcher]:
-    """Watch a training in the way that suits the place.
+    In a notebook they move; when the cell ends, a still picture stands in
+    their place. Elsewhere nothing is drawn: the numbers are in `X` and `Y`.
 
     Parameters
     ----------
-    history : History, of the training that starts
-    moving : bool, False to draw the last frame only
+    xlabel, ylabel : str
+    legend : sequence of str, a name for each curve
+    xlim, ylim : (low, high); by default what the curves need
+    xscale, yscale : str, such as 'linear' or 'log'
+    fmts : sequence of str, matplotlib's short forms of looks, such as 'g-.'
+    nrows, ncols : int, the grid of axes; the first are drawn in
+    figsize : (width, height) in inches
 
-    Yields
-    ------
-    Watcher
-        A live picture in a notebook, its last frame alone in quick mode, a
-        line an epoch in a terminal.
+    Attributes
+    ----------
+    X, Y : list of list of float, the points of each curve
+
+    Notes
+    -----
+    Source: the book's helper of this name.
     """
-    if not in_notebook():
-        yield Lines()
-        return
-    picture = Picture(history, moving)
-    try:
-        yield picture
-    finally:
-        picture.close(history)
+
+    def __init__(
+        self,
+        xlabel: str = '',
+        ylabel: str = '',
+        legend: Sequence[str] = (),
+        xlim: Sequence[float] | None = None,
+        ylim: Sequence[float] | None = None,
+        xscale: str = 'linear',
+        yscale: str = 'linear',
+        fmts: Sequence[str] = (),
+        nrows: int = 1,
+        ncols: int = 1,
+        figsize: tuple[float, float] = (5.0, 3.0),
+    ) -> None:
+        self.X: list[list[float]] = []
+        self.Y: list[list[float]] = []
+        self._legend, self._fmts = legend or (), fmts or ()
+        self._axes: dict[str, Any] = {
+            'xlabel': xlabel or '',
+            'ylabel': ylabel or '',
+            'xscale': xscale,
+            'yscale': yscale,
+        }
+        for side, lim in ('xlim', xlim), ('ylim', ylim):
+            if lim and lim[0] != lim[1]:  # [1, num_epochs] may be [1, 1]
+                self._axes[side] = lim
+        self._grid = nrows, ncols, *figsize
+        self._live: Live | None = None
+
+    def add(self, x: Any, y: Any) -> None:
+        """Add a point to each curve.
+
+        Parameters
+        ----------
+        x : number, or a list of one for each curve
+        y : number, or a list of one for each curve; None adds no point
+
+        Raises
+        ------
+        ValueError : not as many numbers as there are curves
+        """
+        ys = list(y) if _many(y) else [y]
+        xs = list(x) if _many(x) else [x] * len(ys)
+        n = len(self.X) or len(ys)
+        if not len(xs) == len(ys) == n:
+            raise ValueError(
+                f'add takes a number for each of the {n} curves, or None, '
+                f'got {len(xs)} in x and {len(ys)} in y'
+            )
+        if not self.X:
+            self.X, self.Y = [[] for _ in ys], [[] for _ in ys]
+        for i, (a, b) in enumerate(zip(xs, ys, strict=True)):
+            if a is not None and b is not None:
+                self.X[i].append(float(a))
+                self.Y[i].append(float(b))
+        if in_notebook():
+            if self._live is None:
+                self._live = self._start()
+                _after_cell(self._close)
+            self._live.tick()
+
+    def _start(self) -> Live:
+        fig, (self._ax, *_) = new_figure(*self._grid)
+        self._ax.set(**self._axes)
+        self._ax.set_prop_cycle(color=COLORS, linestyle=STYLES)
+        self._ax.grid(alpha=0.25)
+        self._curves = [
+            curve(self._ax, *self._fmts[i : i + 1], label=name)
+            for i, name in enumerate(self._names())
+        ]
+        return Live(fig, self._curves, self._update)
+
+    def _names(self) -> list[str]:
+        spare = [''] * len(self.X)
+        return [*self._legend, *spare][: len(self.X)]
+
+    def _update(self, last: bool) -> str:
+        for line, x, y in zip(self._curves, self.X, self.Y, strict=True):
+            line.set_data(x, y)
+        self._ax.relim()
+        self._ax.autoscale_view()  # leaves limits that were given
+        return ''
+
+    def _close(self) -> None:
+        live, self._live = self._live, None
+        ends = [
+            f'{name or "curve"} {y[-1]:.4g}'
+            for name, y in zip(self._names(), self.Y, strict=True)
+            if y
+        ]
+        x = self._axes['xlabel'] or 'x'
+        if live is not None:
+            live.close(f'Curves by {x}, at the end: {", ".join(ends)}')
+
+
+def _after_cell(call: Callable[[], None]) -> None:
+    """Call a function once, when the running cell has ended in any way."""
+    events = sys.modules['IPython'].get_ipython().events
+
+    def once() -> None:
+        events.unregister('post_execute', once)
+        call()
+
+    events.register('post_execute', once)
+
+
+def _many(value: Any) -> bool:
+    """Tell a list, or an array or tensor like one, from a number."""
+    return bool(getattr(value, 'ndim', hasattr(value, '__len__')))

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 
 import d2lmini as d2l
-from d2lmini.explore import race_panel
 from d2lmini.explore.race import Point, Race, race, told
 from d2lmini.explore.slide import ends
+
+# Its function `race` stands before the file of that name in the room.
+race_file = import_module('d2lmini.explore.race')
 
 START: dict[str, Any] = {
     'lr': 0.5, 'batch_size': 32, 'momentum': 0.1, 'eps': 1e-5, 'depth': 2,
@@ -133,7 +136,7 @@ def test_a_rerun_of_its_cell_ends_the_race_before(panel: Race) -> None:
     panel.start()
     again = Race(data())
     assert not panel.running and not again.running
-    assert race_panel._latest is again
+    assert race_file._latest is again
 
 
 def test_it_survives_its_output_being_closed(panel: Race) -> None:
@@ -163,7 +166,7 @@ def test_an_error_in_the_thread_is_shown(
         yield Point(1, (1.0, 1.0), (0.1, 0.1))
         raise ArithmeticError('3 < 4')
 
-    monkeypatch.setattr('d2lmini.explore.race.race', broken)
+    monkeypatch.setattr(race_file, 'race', broken)
     panel.run()
     assert 'ArithmeticError: 3 &lt; 4' in panel.trouble.value
 
@@ -172,8 +175,8 @@ def test_show_gives_a_still_picture(
     panel: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[dict[str, Any]] = []
-    monkeypatch.setattr('d2lmini.explore.race.in_notebook', lambda: True)
-    monkeypatch.setattr('d2lmini.explore.race.publish', shown.append)
+    monkeypatch.setattr(race_file, 'in_notebook', lambda: True)
+    monkeypatch.setattr(race_file, 'publish', shown.append)
     panel.run()
     panel.show()
     assert (
@@ -189,6 +192,6 @@ def test_rehearse_raises_what_a_race_raises(
         raise ArithmeticError('never')
 
     monkeypatch.setenv('D2LMINI_QUICK', '1')
-    monkeypatch.setattr('d2lmini.explore.race.race', broken)
+    monkeypatch.setattr(race_file, 'race', broken)
     with pytest.raises(ArithmeticError):
         panel.show()

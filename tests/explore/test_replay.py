@@ -12,8 +12,7 @@ import d2lmini as d2l
 from d2lmini.explore.averages import replayed
 from d2lmini.explore.replay import Record, bn_layers, record
 from d2lmini.history import History
-from d2lmini.show.live import Lines
-from d2lmini.train import fit
+from d2lmini.train import Lines, fit
 
 STEPS, KEPT = 8, (3, 4, 8)
 

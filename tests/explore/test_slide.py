@@ -158,31 +158,54 @@ def test_quick_mode_rehearses_before_it_shows(
         broken_at(9).show()
 
 
-def test_the_bundle_holds_the_widget_and_a_still_picture() -> None:
+VIEW = 'application/vnd.jupyter.widget-view+json'
+Shown = list[tuple[dict[str, Any], Any]]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """Pretend to be in a notebook and keep what is shown there."""
+    shown: Shown = []
+    monkeypatch.delenv('D2LMINI_QUICK', raising=False)
+    monkeypatch.setattr('d2lmini.explore.slide.in_notebook', lambda: True)
+    monkeypatch.setattr(
+        'd2lmini.explore.slide.publish',
+        lambda bundle, metadata=None: shown.append((bundle, metadata)),
+    )
+    return shown
+
+
+def test_it_shows_the_widget_with_a_still_picture_and_words_for_readers(
+    shown: Shown,
+) -> None:
     slide = make()
     slide.sliders['step'].value = 20
-    bundle = slide.bundle()
-    view = bundle['application/vnd.jupyter.widget-view+json']
-    assert view['model_id'] == slide.box.model_id
-    assert bundle['text/plain'] == 'A bar'
-    assert 'alt="A bar"' in bundle['text/html']
-    assert lang.words('长<b>20</b>', 'long: <b>20</b>') in bundle['text/html']
+    slide.show()
+    (picture, metadata), (words, _), _ = shown
+    assert picture.pop(VIEW)['model_id'] == slide.box.model_id
+    assert set(picture) == {'image/png', 'text/plain'}
+    assert metadata['image/png']['alt'] == picture['text/plain'] == 'A bar'
+    assert words[VIEW]['model_id'] == slide.caption.model_id
+    told = lang.words('长<b>20</b>', 'long: <b>20</b>')
+    assert words['text/html'] == told
 
 
-def test_the_still_picture_is_the_one_of_the_slider() -> None:
+def test_the_still_picture_is_the_one_of_the_slider(shown: Shown) -> None:
     slide = make(20)
-    still = pixels(base64.b64decode(slide.bundle()['image/png']))
-    shown = pixels(slide.canvas.widget.value)
+    slide.show()
+    still = pixels(base64.b64decode(shown[0][0]['image/png']))
+    frame = pixels(slide.canvas.widget.value)
     # The share of blue: the two may differ in size.
     blue = [
-        (p[..., 2] > p[..., 0].astype(int) + 60).mean() for p in (still, shown)
+        (p[..., 2] > p[..., 0].astype(int) + 60).mean() for p in (still, frame)
     ]
     assert blue[0] == pytest.approx(blue[1], rel=0.1) and blue[0] > 0.005
+    assert plt.get_fignums() == []
 
 
-def test_it_goes_on_after_the_still_picture() -> None:
+def test_it_goes_on_after_the_still_picture(shown: Shown) -> None:
     slide = make()
-    slide.bundle()
+    slide.show()
     slide.sliders['step'].value = 10
     assert slide.canvas.widget.value == make(10).canvas.widget.value
 
@@ -194,27 +217,6 @@ def test_outside_a_notebook_it_says_what_it_shows(
     monkeypatch.delenv('D2LMINI_QUICK', raising=False)
     make().show()
     assert capsys.readouterr().out == 'A bar\nlong: <b>50</b>\n'
-
-
-def test_in_a_notebook_it_publishes_its_bundle(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shown: list[dict[str, Any]] = []
-    monkeypatch.delenv('D2LMINI_QUICK', raising=False)
-    monkeypatch.setattr('d2lmini.explore.slide.in_notebook', lambda: True)
-    monkeypatch.setattr('d2lmini.explore.slide.publish', shown.append)
-    make().show()
-    assert sorted(shown[0]) == [
-        'application/vnd.jupyter.widget-view+json',
-        'image/png',
-        'text/html',
-        'text/plain',
-    ]
-
-
-def test_no_figure_is_left_open() -> None:
-    make().bundle()
-    assert plt.get_fignums() == []
 
 
 def field(slide: Slide, name: str) -> Any:

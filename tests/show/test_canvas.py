@@ -61,6 +61,17 @@ def test_a_frame_equals_a_full_redraw_pixel_for_pixel() -> None:
     assert plt.get_fignums() == []
 
 
+def test_frames_keep_their_look_whatever_the_readers_settings() -> None:
+    usual = Canvas(*draw(DATA['a line'])).pixels()
+    with plt.style.context('dark_background'):
+        plt.rcParams['text.usetex'] = True
+        plt.rcParams['font.sans-serif'] = ['SimHei']
+        canvas = Canvas(*draw())
+        canvas.pixels()
+        set_data(canvas.moving, DATA['a line'])
+        assert np.array_equal(canvas.pixels(), usual)
+
+
 def test_the_background_is_drawn_once_and_again_after_refresh(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

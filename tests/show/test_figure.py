@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib import rc_context, rcParams
+from nbconvert.filters import get_metadata
 from PIL import Image
 
 from d2lmini.show import figure
@@ -39,32 +41,78 @@ def drawn() -> Any:
     return fig
 
 
-def test_the_bundle_holds_png_html_and_words() -> None:
-    alt = 'gamma < 1 & "beta" > \'0\''
-    bundle = figure.still(
-        drawn(), alt, '图：<b>缩放</b>', 'Figure: <b>scale</b>'
-    )
-    assert set(bundle) == {'image/png', 'text/html', 'text/plain'}
-    assert bundle['text/plain'] == alt
-    page = Parsed(bundle['text/html'])
-    (_, img), *others = page.tags
-    assert img['alt'] == alt and img['width'] == str(3 * 96)
+ALT = 'gamma < 1 & "beta" > \'0\''
+
+
+def test_a_saved_picture_is_a_png_with_its_alt_text_in_metadata() -> None:
+    fig = drawn()
+    bundle = figure.still(fig, ALT)
+    assert set(bundle) == {'image/png', 'text/plain'}
+    assert bundle['text/plain'] == ALT
+    output = {'data': bundle, 'metadata': figure.metadata(fig, ALT)}
+    assert get_metadata(output, 'alt', 'image/png') == ALT
+    assert get_metadata(output, 'width', 'image/png') == 3 * 96
+
+
+def test_a_running_notebook_gets_the_alt_text_in_html_too() -> None:
+    bundle = figure.live_still(drawn(), ALT)
+    ((_, img),) = Parsed(bundle['text/html']).tags
+    assert img['alt'] == ALT and img['width'] == str(3 * 96)
     assert img['src'] == f'data:image/png;base64,{bundle["image/png"]}'
-    languages = [attrs['lang'] for tag, attrs in others if tag == 'div']
+
+
+def test_a_caption_holds_both_languages() -> None:
+    bundle = figure.caption('图：<b>缩放</b>', 'Figure: a &lt; b')
+    page = Parsed(bundle['text/html'])
+    languages = [attrs['lang'] for tag, attrs in page.tags if tag == 'div']
     assert languages == ['zh', 'en']
-    assert page.words == ['图：', '缩放', 'Figure: ', 'scale']
+    assert page.words == ['图：', '缩放', 'Figure: a < b']
+    assert bundle['text/plain'] == '图： 缩放 \nFigure: a < b'
 
 
-def test_without_a_caption_there_are_no_empty_words() -> None:
-    html = figure.still(drawn(), 'lines')['text/html']
-    assert [tag for tag, _ in Parsed(html).tags] == ['img']
+def everything() -> Any:
+    """Draw in many ways on axes that are long made."""
+    fig, (left, right) = figure.new_figure(1, 2)
+    left.plot([1, 2, 3], label='x')
+    left.set_xticks([0, 1, 2], ['a', 'b', 'c'])
+    left.text(1, 2, 'text')
+    left.legend(title='legend')
+    right.errorbar([1, 2], [1e-3, 10], [1e-4, 5])
+    right.set(yscale='log', title='title', xlabel='step', ylabel='loss')
+    right.grid()
+    fig.suptitle('above')
+    return fig
+
+
+@pytest.fixture(scope='module')
+def usual() -> bytes:
+    return figure.png(everything())
+
+
+READERS: dict[str, dict[str, Any]] = {
+    'dark': plt.style.library['dark_background'],
+    'no such font': {'font.sans-serif': ['SimHei'], 'font.family': 'serif'},
+    'no LaTeX': {'text.usetex': True},
+    'large': {'font.size': 20, 'lines.linewidth': 9, 'savefig.dpi': 10},
+}
+
+
+@pytest.mark.parametrize('name', READERS)
+def test_the_readers_settings_change_no_picture(
+    name: str, usual: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with rc_context(READERS[name]):
+        before = dict(rcParams)
+        assert figure.png(everything()) == usual
+        assert dict(rcParams) == before  # and his own stay as they are
+    assert not caplog.records  # of findfont
 
 
 def test_a_picture_needs_alt_text() -> None:
     with pytest.raises(ValueError, match='alt text'):
         figure.still(drawn(), '')
     with pytest.raises(ValueError, match='alt text'):
-        figure.show(drawn(), '')
+        figure.show_figure(drawn(), '')
 
 
 def test_the_png_is_small_and_keeps_its_colours() -> None:
@@ -109,11 +157,19 @@ def test_the_symbols_of_the_course_have_glyphs() -> None:
 def test_show_publishes_in_a_notebook_and_prints_elsewhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown: list[dict[str, str]] = []
-    monkeypatch.setattr(figure, 'publish', shown.append)
-    figure.show(drawn(), 'six lines', '六条线', 'six lines')
+    shown: list[tuple[dict[str, str], Any]] = []
+    monkeypatch.setattr(
+        figure,
+        'publish',
+        lambda bundle, metadata=None: shown.append((bundle, metadata)),
+    )
+    figure.show_figure(drawn(), 'six lines', '六条线', 'six lines')
     assert capsys.readouterr().out == 'six lines\n' and not shown
     monkeypatch.setattr(figure, 'in_notebook', lambda: True)
-    figure.show(drawn(), 'six lines', '六条线', 'six lines')
+    figure.show_figure(drawn(), 'six lines', '六条线', 'six lines')
     assert capsys.readouterr().out == ''
-    assert '六条线' in shown[0]['text/html']
+    (picture, metadata), (words, _) = shown
+    assert 'image/png' in picture and '六条线' in words['text/html']
+    assert metadata['image/png']['alt'] == 'six lines'
+    figure.show_figure(drawn(), 'six lines')
+    assert len(shown) == 3  # no empty words without a caption

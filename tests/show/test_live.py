@@ -4,12 +4,15 @@ import base64
 import io
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
 import torch
+from IPython.core.events import EventManager
 from ipywidgets.widgets.widget import _instances as open_widgets
 from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,8 +20,9 @@ from nbclient import NotebookClient
 from PIL import Image
 from torch import nn
 
-from d2lmini import live, train_ch6
+from d2lmini import Animator, train, train_ch6
 from d2lmini.history import History
+from d2lmini.show import live
 from d2lmini.show.canvas import Canvas
 
 WIDGET = 'application/vnd.jupyter.widget-view+json'
@@ -38,8 +42,9 @@ class Page:
         self.outputs.append(bundle)
         return self
 
-    def update(self, bundle: dict[str, Any], *, raw: bool) -> None:
-        assert raw
+    def update(self, bundle: dict[str, Any], **how: Any) -> None:
+        alt = how['metadata']['image/png']['alt']
+        assert how['raw'] and alt == bundle['text/plain']
         self.updates += 1
         self.outputs[-1] = bundle
 
@@ -50,9 +55,10 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     page, before = Page(), set(open_widgets)
     monkeypatch.delenv('D2LMINI_QUICK', raising=False)
     monkeypatch.setattr('d2lmini.show.lang._chosen', 'en')
-    monkeypatch.setattr(live, 'in_notebook', lambda: True)
     monkeypatch.setattr(live, 'publish', page.publish)
-    monkeypatch.setattr(live, 'perf_counter', lambda: page.time)
+    for module in (live, train):
+        monkeypatch.setattr(module, 'in_notebook', lambda: True)
+        monkeypatch.setattr(module, 'perf_counter', lambda: page.time)
     with warnings.catch_warnings():
         warnings.filterwarnings('error', 'Glyph')  # in any picture here
         yield page
@@ -90,7 +96,7 @@ def test_drawing_takes_no_more_than_its_share(
 
     monkeypatch.setattr(Canvas, 'redraw', redraw)
     history = History(10, 100)
-    with live.watching(history) as watcher:
+    with closing(train.watching(history)) as watcher:
         page.time = 50.0
         for i in range(1000):
             page.time += 0.01
@@ -108,7 +114,7 @@ def test_one_output_whose_widget_gives_way_to_a_still_picture(
     page: Page,
 ) -> None:
     history = History(2, BATCHES, 'Fashion-MNIST')
-    with live.watching(history) as watcher:
+    with closing(train.watching(history)) as watcher:
         (shown,) = page.outputs
         assert WIDGET in shown and shown['text/plain'] == 'training'
         for loss in np.linspace(2, 1, 2 * BATCHES):
@@ -125,7 +131,7 @@ def test_one_output_whose_widget_gives_way_to_a_still_picture(
     assert pixels(png).shape[:2] == (int(2.9 * 144), int(7.2 * 144))
 
 
-def test_quick_mode_draws_the_last_frame_only(
+def test_the_last_frame_only_where_it_is_not_to_move(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
@@ -133,9 +139,8 @@ def test_quick_mode_draws_the_last_frame_only(
     monkeypatch.setattr(
         Canvas, 'frame', lambda self: (drawn.append(1), frame(self))[1]
     )
-    monkeypatch.setenv('D2LMINI_QUICK', '1')
     history = History(1, BATCHES)
-    with live.watching(history) as watcher:
+    with closing(train.watching(history, moving=False)) as watcher:
         go_on(history, [1.0] * BATCHES)
         page.time += 100
         watcher.batch(history)
@@ -156,20 +161,20 @@ COURSES = {
 @pytest.mark.parametrize('course', COURSES)
 def test_a_frame_equals_a_full_redraw(course: str, page: Page) -> None:
     losses, history = COURSES[course], History(3, BATCHES, 'drawn garments')
-    picture = live.Picture(history)
+    picture = train.Picture(history)
     for loss in losses:
         page.time += 100
         go_on(history, [loss])
         picture.batch(history)
-    frame = picture.canvas.pixels()
-    agg: Any = FigureCanvasAgg(picture.canvas.settle())
+    frame = picture.live.canvas.pixels()
+    agg: Any = FigureCanvasAgg(picture.live.canvas.settle())
     agg.draw()
     assert np.array_equal(frame, np.asarray(agg.buffer_rgba())[..., :3])
     if losses:
-        assert picture.canvas.widget.value
-        low, high = picture.canvas.figure.axes[0].get_ylim()
+        assert picture.live.canvas.widget.value
+        low, high = picture.live.canvas.figure.axes[0].get_ylim()
         assert low == 0 and max(losses) < high
-    picture.close(history)
+    picture.close()
     assert page.updates == 1
 
 
@@ -177,8 +182,8 @@ def test_the_limits_grow_even_for_a_spike_between_two_frames(
     page: Page,
 ) -> None:
     history = History(3, BATCHES)
-    picture = live.Picture(history)
-    axes = picture.canvas.figure.axes[0]
+    picture = train.Picture(history)
+    axes = picture.live.canvas.figure.axes[0]
     picture.batch(history_with(history, [2.0]))
     before = axes.get_ylim()
     picture.batch(history_with(history, [50.0]))  # too soon to be drawn
@@ -186,7 +191,7 @@ def test_the_limits_grow_even_for_a_spike_between_two_frames(
     page.time += 100
     picture.batch(history_with(history, [1.0]))
     assert axes.get_ylim() == (0, 60)
-    picture.close(history)
+    picture.close()
 
 
 def history_with(history: History, losses: list[float]) -> History:
@@ -199,8 +204,8 @@ def history_with(history: History, losses: list[float]) -> History:
 )
 def test_the_time_left_is_told(seconds: float, left: str, page: Page) -> None:
     history = History(4, BATCHES, 'Fashion-MNIST')
-    picture = live.Picture(history)
-    title = picture.canvas.figure.get_suptitle
+    picture = train.Picture(history)
+    title = picture.live.canvas.figure.get_suptitle
     assert title() == 'Fashion-MNIST: starting'
     page.time += seconds
     picture.batch(history_with(history, [1.0] * BATCHES))
@@ -209,14 +214,14 @@ def test_the_time_left_is_told(seconds: float, left: str, page: Page) -> None:
     picture.batch(history_with(history, [1.0] * 3 * BATCHES))
     assert title() == 'Fashion-MNIST: epoch 4 of 4, about 0 s left'
     history.stop()
-    picture.close(history)
+    picture.close()
     assert title().endswith('4.0 s, interrupted at epoch 4, batch 4')
 
 
 PLACES = {
     'at the start': (Canvas, 'redraw'),
-    'in a frame': (live.Picture, 'batch'),
-    'at the end': (live, 'still'),
+    'in a frame': (train.Picture, 'batch'),
+    'at the end': (live, 'live_still'),
 }
 
 
@@ -259,9 +264,9 @@ def test_outside_a_notebook_it_prints_a_line_an_epoch(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(live, 'in_notebook', lambda: False)
+    monkeypatch.setattr(train, 'in_notebook', lambda: False)
     history = History(3, BATCHES)
-    with live.watching(history) as watcher:
+    with closing(train.watching(history)) as watcher:
         go_on(history, [0.5] * BATCHES)
         watcher.batch(history)
         assert capsys.readouterr().out == ''
@@ -270,6 +275,73 @@ def test_outside_a_notebook_it_prints_a_line_an_epoch(
         'epoch 1/3: loss 0.500, train acc 0.700, test acc 0.600, 1.0 s\n'
     )
     assert page.outputs == []
+
+
+@pytest.fixture
+def end_cell(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a function that ends the cell, as IPython would."""
+    events = EventManager(None, {'post_execute': lambda: None})
+    shell = SimpleNamespace(events=events)
+    monkeypatch.setattr('IPython.get_ipython', lambda: shell)
+    return lambda: events.trigger('post_execute')
+
+
+def test_an_animator_moves_and_ends_with_its_cell(
+    page: Page, end_cell: Any
+) -> None:
+    animator = Animator('epoch', legend=['loss', 'acc'], xlim=[1, 9])
+    assert page.outputs == []
+    animator.add(1, (torch.tensor(2.0), None))
+    page.time += 100
+    animator.add(2, np.array([1.0, 0.5]))
+    (shown,) = page.outputs
+    assert WIDGET in shown and page.updates == 0
+    axes = animator._ax
+    assert axes.get_xlim() == (1, 9) and axes.get_xlabel() == 'epoch'
+    assert axes.get_ylim()[0] < 0.5 < 2 < axes.get_ylim()[1]
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == ['loss', 'acc']
+    animator.add(3, (0.25, 0.75))  # too soon for a frame, yet in the last
+    end_cell()
+    end_cell()
+    assert page.updates == 1 and WIDGET not in page.outputs[0]
+    alt = 'Curves by epoch, at the end: loss 0.25, acc 0.75'
+    assert page.outputs[0]['text/plain'] == alt
+    assert [list(line.get_ydata()) for line in axes.lines] == animator.Y
+    animator.add(4, (0.2, 0.8))  # in a cell of its own
+    end_cell()
+    assert len(page.outputs) == page.updates == 2
+    assert animator.X == [[1, 2, 3, 4], [2, 3, 4]]
+    assert animator.Y == [[2, 1, 0.25, 0.2], [0.5, 0.75, 0.8]]
+
+
+def test_an_animators_axes_are_as_asked(page: Page, end_cell: Any) -> None:
+    animator = Animator(
+        'step', 'loss', None, [1, 1], (1e-3, 10), 'linear', 'log', ['g-.'],
+        1, 2, (4, 2),
+    )  # fmt: skip
+    animator.add([1, 2], [0.1, torch.tensor([0.2]).sum()])
+    end_cell()
+    axes, left_out = animator._ax.figure.axes
+    assert axes.get_yscale() == 'log' and axes.get_ylim() == (1e-3, 10)
+    assert axes.get_ylabel() == 'loss' and axes.get_legend() is None
+    assert axes.lines[0].get_color() == 'g' and not left_out.lines
+    assert axes.get_xlim()[1] > axes.get_xlim()[0]
+    with pytest.raises(ValueError, match=r'each of the 2 curves.*3 in y'):
+        animator.add(3, [1, 2, 3])
+    assert animator.Y[0] == [0.1]
+
+
+def test_an_animator_is_quiet_outside_a_notebook(
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(live, 'in_notebook', lambda: False)
+    animator = Animator(xlabel='epoch')
+    animator.add(1, 0.5)
+    assert (animator.X, animator.Y) == ([[1.0]], [[0.5]])
+    assert page.outputs == [] and capsys.readouterr().out == ''
 
 
 CELL = """
@@ -281,17 +353,19 @@ batches = [(torch.rand(8, 4), torch.arange(8) % 3) for _ in range(9)]
 history = d2l.train_ch6(
     torch.nn.Linear(4, 3), batches, batches, 2, 0.1, d2l.try_gpu())
 """
+GROWING = """
+animator = d2l.Animator(xlabel='epoch', legend=['loss'])
+for i in range(3):
+    animator.add(i, [1 / (i + 1)])
+"""
 
 
 def test_in_a_real_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('D2LMINI_LANG', 'both')
-    cells = [
-        nbformat.v4.new_code_cell(CELL),
-        nbformat.v4.new_code_cell('history.plot()'),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+    cells = map(nbformat.v4.new_code_cell, (CELL, 'history.plot()', GROWING))
+    notebook = nbformat.v4.new_notebook(cells=list(cells))
     NotebookClient(notebook, timeout=120).execute()
-    first, second = (cell.outputs for cell in notebook.cells)
+    first, second, third = (cell.outputs for cell in notebook.cells)
     buttons, start, picture, end = first
     assert WIDGET in buttons.data and '中文' in buttons.data['text/html']
     assert start.text == 'training on cpu\n'
@@ -300,3 +374,6 @@ def test_in_a_real_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         assert '<img alt="Loss and accuracy' in output.data['text/html']
         assert 'image/png' in output.data and WIDGET not in output.data
     assert '2 of 2 epochs, loss ' in picture.data['text/plain']
+    (grown,) = third
+    assert 'image/png' in grown.data and WIDGET not in grown.data
+    assert grown.data['text/plain'].endswith('at the end: loss 0.3333')
