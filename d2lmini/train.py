@@ -2,21 +2,109 @@
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from numbers import Integral, Real
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from d2lmini.book import accuracy
 from d2lmini.data import quick
+from d2lmini.device import try_gpu
 from d2lmini.history import History
+from d2lmini.show.figure import COLORS, training_figure
 from d2lmini.show.lang import tr
-from d2lmini.show.live import Watcher, watching
+from d2lmini.show.live import Live, curve
+from d2lmini.show.notebook import in_notebook
 
 QUICK_EPOCHS = 2
 
 Batches = Iterable[tuple[Any, Tensor]]
 Device = torch.device | str
+
+
+class Lines:
+    """What a training calls back: here a plain line an epoch."""
+
+    def batch(self, history: History) -> None:
+        """See the history after a batch: a line would be too many."""
+
+    def close(self) -> None:
+        """Come to an end."""
+
+    def epoch(self, history: History) -> None:
+        """See the history after an epoch and its test: print its numbers."""
+        print(
+            f'epoch {len(history.loss)}/{history.num_epochs}: '
+            f'{history.last_numbers()}, {history.seconds[-1]:.1f} s',
+            flush=True,
+        )
+
+
+class Picture(Lines):
+    """The picture of a training, redrawn now and then; see `watching`."""
+
+    def __init__(self, history: History, moving: bool = True) -> None:
+        fig, left, right = training_figure(history.num_epochs)
+        left.set_ylim(0, 2.6)  # a blind guess among ten has a loss of 2.30
+        right.set_ylim(0, 1.03)
+        self._history, self._loss_axes = history, left
+        self._each = curve(left, '-', color='0.75', label='batch')
+        self._curves = {
+            'loss': curve(left, 'o-', color=COLORS[0], label='epoch mean'),
+            'train_acc': curve(right, 's--', color=COLORS[1], label='train'),
+            'test_acc': curve(right, 'o-', color=COLORS[2], label='test'),
+        }
+        self._start = perf_counter()
+        curves = [self._each, *self._curves.values()]
+        status = f'{history.dataset_name}: starting'
+        self.live = Live(fig, curves, self._update, status, moving)
+
+    def batch(self, history: History) -> None:
+        """Redraw, if it is time to."""
+        self.live.tick()
+
+    def epoch(self, history: History) -> None:
+        """Wait for the next batch: a frame there shows the epoch too."""
+
+    def close(self) -> None:
+        """Leave a still picture with alt text where the moving one was."""
+        told = f'{self._history.dataset_name}: {self._history.summary()}'
+        self.live.close(f'Loss and accuracy by epoch on {told}')
+
+    def _update(self, last: bool) -> str:
+        history = self._history
+        n, each = history.num_batches, history.batch_loss
+        self._each.set_data([(i + 1) / n for i in range(len(each))], each)
+        epochs = range(1, len(history.loss) + 1)
+        for name, line in self._curves.items():
+            line.set_data(epochs, getattr(history, name))
+        highest = max(each, default=0.0)
+        if highest > self._loss_axes.get_ylim()[1]:  # by whole steps
+            self._loss_axes.set_ylim(0, 1.2 * highest)
+        status = history.summary() if last else self._progress()
+        return f'{history.dataset_name}: {status}'
+
+    def _progress(self) -> str:
+        done, num_epochs = self._history.epochs_done, self._history.num_epochs
+        left = (perf_counter() - self._start) / done * (num_epochs - done)
+        short = f'{left:.0f} s' if left < 100 else f'{left / 60:.0f} min'
+        epoch = min(int(done) + 1, num_epochs)
+        return f'epoch {epoch} of {num_epochs}, about {short} left'
+
+
+def watching(history: History, moving: bool = True) -> Lines:
+    """Return a live picture in a notebook, a line an epoch elsewhere.
+
+    Parameters
+    ----------
+    history : History, of the training that starts
+    moving : bool, False to draw the last frame only
+    """
+    return Picture(history, moving) if in_notebook() else Lines()
 
 
 def evaluate_accuracy_gpu(
@@ -42,7 +130,7 @@ def evaluate_accuracy_gpu(
 
     Raises
     ------
-    ValueError : no batches
+    ValueError : no batches, or predictions that do not go with y
 
     Notes
     -----
@@ -66,7 +154,7 @@ def _accuracy(
     data_iter: Batches,
     device: Device | None,
 ) -> float:
-    right, seen = 0, 0
+    right, seen = 0.0, 0
     with torch.no_grad():
         for X, y in _moved(data_iter, device):
             y = y.to(device)
@@ -74,7 +162,7 @@ def _accuracy(
                 y_hat = net([x.to(device) for x in X])
             else:
                 y_hat = net(X.to(device))
-            right += int((y_hat.argmax(dim=1) == y).sum())
+            right += accuracy(y_hat, y)
             seen += y.numel()
     if not seen:
         raise ValueError('data_iter must give at least one batch, got none')
@@ -87,7 +175,7 @@ def train_ch6(
     test_iter: Batches,
     num_epochs: int,
     lr: float,
-    device: Device,
+    device: Device | None = None,
     *,
     init: bool = True,
 ) -> History:
@@ -99,11 +187,12 @@ def train_ch6(
     train_iter, test_iter : batches of X (N, ...) and y (N,)
         Gone through anew in each epoch; `train_iter` has a length.
     num_epochs : int, at least 1; in quick mode two at most
-    lr : float, the learning rate
-    device : torch.device or str
+    lr : float, at least 0, the learning rate
+    device : torch.device or str; by default `try_gpu()`
     init : bool
         Start linear and convolutional weights anew (Xavier, uniform), as the
-        book does; False goes on from the weights that the net has.
+        book does; lazy layers get theirs from a first batch. False goes on
+        from the weights that the net has.
 
     Returns
     -------
@@ -115,29 +204,31 @@ def train_ch6(
     Raises
     ------
     TypeError : `train_iter` has no length
-    ValueError : `num_epochs` below 1, or an epoch without batches
+    ValueError : another argument is wrong, and nothing is touched yet; or
+        an epoch has no batches
 
     Notes
     -----
     Source: the book's helper of this name; shown in notebooks 03 and 04.
     """
-    if num_epochs < 1:
-        raise ValueError(f'num_epochs must be at least 1, got {num_epochs}')
+    _check_numbers(num_epochs, lr)
+    device = try_gpu() if device is None else _found(device)
+    num_batches = _num_batches(train_iter)
     if quick() and num_epochs > QUICK_EPOCHS:
         num_epochs = n = QUICK_EPOCHS
         print(tr(f'快速模式：只训练{n}轮。', f'Quick mode: only {n} epochs.'))
     history = History(
         num_epochs,
-        _num_batches(train_iter),
+        num_batches,
         getattr(train_iter, 'dataset_name', 'data'),
         str(device),
     )
     print('training on', device)
     if init:
-        net.apply(_xavier)
+        _init(net, train_iter, device)
     net.to(device)
     try:
-        with watching(history, not quick()) as watcher:
+        with closing(watching(history, not quick())) as watcher:
             fit(net, train_iter, test_iter, lr, device, history, watcher)
     except KeyboardInterrupt:  # while the picture was made or finished
         net.eval()
@@ -154,18 +245,16 @@ def fit(
     lr: float,
     device: Device,
     history: History,
-    watcher: Watcher,
+    watcher: Lines,
 ) -> None:
     """Train for `history.num_epochs` epochs and fill `history` on the way.
 
     Parameters
     ----------
     net : nn.Module, on `device`; left in evaluation mode, without gradients
-    train_iter, test_iter : as in `train_ch6`
-    lr : float, the learning rate
-    device : torch.device or str
+    train_iter, test_iter, lr, device : as in `train_ch6`
     history : History, an empty one
-    watcher : Watcher, called back after each batch and each epoch
+    watcher : Lines, called back after each batch and each epoch
     """
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     train_iter = _moved(train_iter, device)
@@ -193,7 +282,7 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     device: Device,
     history: History,
-    watcher: Watcher,
+    watcher: Lines,
 ) -> tuple[int, float, float, float] | None:
     """Train an epoch; return its examples, seconds, mean loss and accuracy.
 
@@ -201,8 +290,7 @@ def _epoch(
     """
     net.train()
     cross_entropy = nn.CrossEntropyLoss()
-    seen, seconds, total = 0, 0.0, 0.0
-    right = torch.zeros((), dtype=torch.long, device=device)
+    seen, seconds, total, right = 0, 0.0, 0.0, 0.0
     start = perf_counter()
     for X, y in train_iter:
         X, y = X.to(device), y.to(device)
@@ -211,10 +299,10 @@ def _epoch(
         value = loss.item()
         if not math.isfinite(value):
             return None
+        right += accuracy(y_hat, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        right += (y_hat.argmax(dim=1) == y).sum()
         seen += len(y)
         total += value * len(y)
         history.batch_loss.append(value)
@@ -226,7 +314,42 @@ def _epoch(
             'train_iter must give batches anew in each epoch, as a list or a '
             f'DataLoader does; got none in epoch {len(history.loss) + 1}'
         )
-    return seen, seconds, total / seen, int(right) / seen
+    return seen, seconds, total / seen, right / seen
+
+
+def _check_numbers(num_epochs: Any, lr: Any) -> None:
+    whole = isinstance(num_epochs, Integral) and num_epochs is not True
+    if not whole or num_epochs < 1:
+        raise ValueError(
+            'num_epochs, which stands before lr, must be an int of at least '
+            f'1, got {num_epochs!r}'
+        )
+    number = isinstance(lr, Real) and not isinstance(lr, bool)
+    if not number or not 0 <= lr < math.inf:
+        raise ValueError(f'lr must be a number of at least 0, got {lr!r}')
+
+
+def _found(device: Any) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (TypeError, RuntimeError, AssertionError) as e:
+        known = isinstance(device, str | torch.device)
+        got = repr(str(device)) if known else type(device).__name__
+        raise ValueError(
+            'device must be one that this machine has, such as try_gpu() '
+            f"or 'cpu', got {got}"
+        ) from e
+
+
+def _init(net: nn.Module, train_iter: Batches, device: Device) -> None:
+    """Start the weights anew; lazy layers first see what comes in."""
+    if any(map(is_lazy, net.parameters())):
+        net.to(device).eval()
+        with torch.no_grad():
+            for X, _ in train_iter:
+                net(X.to(device))
+                break
+    net.apply(_xavier)
 
 
 def _xavier(module: nn.Module) -> None:
@@ -248,22 +371,3 @@ def _num_batches(train_iter: Any) -> int:
             'train_iter must have a length, as a list or a DataLoader has, '
             f'got {type(train_iter).__name__}'
         ) from e
-
-
-PIECE = 500  # images: a thousand at once take twice the time
-
-
-def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:
-    """Return the share of images that a net gets right.
-
-    Parameters
-    ----------
-    net : nn.Module, measured in evaluation mode; left in its own
-    X, y : images (N, ...) and labels (N,)
-
-    Raises
-    ------
-    ValueError : no images
-    """
-    pieces = zip(torch.split(X, PIECE), torch.split(y, PIECE), strict=True)
-    return evaluate_accuracy_gpu(net, pieces)

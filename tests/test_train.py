@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from d2lmini import evaluate_accuracy_gpu, live, set_seed, train, train_ch6
+from d2lmini import evaluate_accuracy_gpu, set_seed, train, train_ch6
 from d2lmini.data import Batches
 from d2lmini.history import History
 
@@ -251,9 +251,9 @@ def test_an_interrupt_returns_what_there_is_and_a_usable_net(
         if phase == 'step':
             patch.setattr(torch.optim.SGD, 'step', call)
         if phase in ('batch', 'epoch'):
-            patch.setattr(live.Lines, phase, call)
+            patch.setattr(train.Lines, phase, call)
         if phase in ('starting', 'closing'):
-            patch.setattr(train, 'watching', lambda _: Drawing(phase))
+            patch.setattr(train, 'watching', drawing(phase))
         history = train_ch6(net, train_iter, test_iter, 2, 0.3, CPU)
     out = capsys.readouterr().out
     assert history.interrupted and not history.diverged
@@ -266,25 +266,24 @@ def test_an_interrupt_returns_what_there_is_and_a_usable_net(
     assert_usable(net)
 
 
-class Drawing:
-    """A picture that is interrupted while it is made or finished."""
+def drawing(phase: str) -> Callable[..., train.Lines]:
+    """Give a picture that is interrupted while it is made or finished."""
 
-    def __init__(self, phase: str) -> None:
-        self.phase = phase
+    class Drawing(train.Lines):
+        def __init__(self, *_: Any) -> None:
+            if phase == 'starting':
+                raise KeyboardInterrupt
 
-    def __enter__(self) -> live.Watcher:
-        if self.phase == 'starting':
+        def close(self) -> None:
             raise KeyboardInterrupt
-        return live.Lines()
 
-    def __exit__(self, *_: object) -> None:
-        raise KeyboardInterrupt
+    return Drawing
 
 
 def test_an_interrupt_in_the_picture_does_not_hide_a_divergence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(train, 'watching', lambda _: Drawing('closing'))
+    monkeypatch.setattr(train, 'watching', drawing('closing'))
     X, y = batches()[0]
     history = train_ch6(Net(), [(X * torch.nan, y)], batches(), 1, 0.1, CPU)
     assert history.diverged and not history.interrupted
@@ -372,7 +371,7 @@ def test_a_watchers_other_error_is_not_swallowed(when: str) -> None:
     def fail(history: History) -> None:
         raise ZeroDivisionError('drawn wrongly')
 
-    watcher = live.Lines()
+    watcher = train.Lines()
     setattr(watcher, when, fail)
     net, history = Net(), History(2, 5)
     with pytest.raises(ZeroDivisionError, match='drawn wrongly'):
@@ -395,7 +394,7 @@ def test_seconds_leave_out_tests_and_drawing(
             return super().forward(X)
 
     monkeypatch.setattr(train, 'perf_counter', lambda: clock[0])
-    monkeypatch.setattr(live.Lines, 'batch', lambda *_: passes(100.0))
+    monkeypatch.setattr(train.Lines, 'batch', lambda *_: passes(100.0))
     train_iter = passing(batches(), lambda: passes(0.25))
     history = train_ch6(Slow(), train_iter, batches(), 2, 0.1, 'cpu')
     assert history.seconds == [5 * 1.25] * 2
@@ -426,20 +425,64 @@ class Once(list):  # type: ignore[type-arg]
         return self.left
 
 
+NOT_EPOCHS = 'num_epochs, which stands before lr, .* of at least 1, got '
+NO_DEVICE = 'device must be one that this machine has'
+
+
 @pytest.mark.parametrize(
-    ('train_iter', 'num_epochs', 'error', 'words'),
+    ('name', 'value', 'words'),
     [
-        (batches(), 0, ValueError, 'at least 1, got 0'),
-        (iter(batches()), 1, TypeError, 'length.*got list_iterator'),
-        ([], 1, ValueError, 'got none in epoch 1'),
-        (Once(batches()), 2, ValueError, 'got none in epoch 2'),
+        ('num_epochs', 0, f'{NOT_EPOCHS}0'),
+        ('num_epochs', 1.0, f'{NOT_EPOCHS}1.0'),
+        ('num_epochs', '3', f"{NOT_EPOCHS}'3'"),
+        ('num_epochs', True, f'{NOT_EPOCHS}True'),
+        ('lr', '0.1', "lr must be a number.* got '0.1'"),
+        ('lr', -1, 'lr must be a number.* got -1'),
+        ('lr', torch.nan, 'lr must be a number.* got nan'),
+        ('device', 'gpu', f"{NO_DEVICE}.* got 'gpu'"),
+        ('device', 'cuda:99', f"{NO_DEVICE}.* got 'cuda:99'"),
+        ('device', [CPU], f'{NO_DEVICE}.* got list'),
+        ('device', torch.optim.SGD(Net().parameters()), f'{NO_DEVICE}.* SGD'),
+        ('train_iter', iter(batches()), 'length.*got list_iterator'),
     ],
 )
-def test_wrong_arguments_are_told(
-    train_iter: Any, num_epochs: int, error: type[Exception], words: str
+def test_wrong_arguments_are_told_before_anything_is_touched(
+    name: str,
+    value: Any,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(error, match=words):
-        train_ch6(Net(), train_iter, batches(), num_epochs, 0.1, CPU)
+    net = Net()
+    before = copy.deepcopy(net)
+    monkeypatch.setattr(train, 'watching', None)  # no picture either
+    given = {'train_iter': [], 'num_epochs': 1, 'lr': 0.1, 'device': CPU}
+    with pytest.raises((ValueError, TypeError), match=words):
+        train_ch6(net, test_iter=[], **{**given, name: value})
+    assert same_weights(net, before) and net.training
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize(
+    ('train_iter', 'epoch'), [([], 1), (Once(batches()), 2)]
+)
+def test_an_epoch_without_batches_is_told(train_iter: Any, epoch: int) -> None:
+    with pytest.raises(ValueError, match=f'got none in epoch {epoch}'):
+        train_ch6(Net(), train_iter, batches(), 2, 0.1, CPU)
+
+
+@pytest.mark.parametrize('init', [True, False])
+def test_lazy_layers_are_trained(init: bool) -> None:
+    net = nn.Sequential(
+        nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(),
+        nn.LazyLinear(500),
+    )  # fmt: skip
+    set_seed(0)
+    history = train_ch6(net, batches(), batches(), 1, 0.0, init=init)
+    assert len(history.loss) == 1 and history.device == 'cpu'
+    assert net[1].num_batches_tracked == 5  # that of the look is not counted
+    bound = (6 / (48 + 500)) ** 0.5  # Xavier's; torch's own is 1 / 48**0.5
+    assert (net[4].weight.abs().max() < bound) == init
 
 
 def modes(net: nn.Module) -> list[bool]:
@@ -495,6 +538,12 @@ def test_evaluation_takes_lists_of_inputs_and_a_class_a_pixel() -> None:
     classes[0, 0, 0] = 3
     pairs = [(scores, classes)]
     assert evaluate_accuracy_gpu(lambda X: X, pairs) == 23 / 24
+
+
+@pytest.mark.parametrize('y', [torch.ones(3, 1), torch.eye(3), torch.ones(1)])
+def test_evaluation_tells_shapes_that_do_not_match(y: Tensor) -> None:
+    with pytest.raises(ValueError, match=r'got \(3, 3\) and .* reshape'):
+        evaluate_accuracy_gpu(lambda X: X, [(torch.eye(3), y)])
 
 
 def test_evaluation_without_batches_is_told() -> None:
