@@ -3,6 +3,7 @@
 # make outputs  run every notebook at full size on the real data and save it
 # make claims   run the experiments of lesson 07 and write their table
 # make bench    measure what has a budget
+# make size     count the lines by room; they have a budget too
 #
 # TORCH_INDEX=address takes torch from that package index: README, "Linux
 # without an NVIDIA GPU".
@@ -18,7 +19,7 @@ WORKERS ?= 2
 DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
 	$(D2LMINI_DATA),auto,drawn))
 
-.PHONY: lab test lint outputs claims bench help
+.PHONY: lab test lint outputs claims bench size help
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
@@ -102,3 +103,6 @@ claims: $(READY)-test
 bench: $(READY)-test
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/slider.py
+
+size:
+	@$(PYTHON) tools/size.py

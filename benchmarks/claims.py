@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from d2lmini.trials import rows as trials
+from d2lmini.trials import plan as trials
 from d2lmini.trials.table import COLUMNS, Setting, pairs_text
 
 TABLE = Path(__file__).parents[1] / 'notebooks' / 'claims.csv'

@@ -1,97 +1,23 @@
-"""What holds for every file: arrows, sizes, imports, docstrings, hosts."""
+"""What holds for every file: storeys, contracts, tree, docstrings, hosts."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-
-import d2lmini
+import size
 
 ROOT = Path(__file__).parents[1]
-# Each file of the package imports only from those before it.
-ORDER = [
-    'device',
-    'lang',
-    'figure',
-    'garments',
-    'files',
-    'fetch',
-    'sources',
-    'data',
-    'memory',
-    'looks',
-    'places',
-    'machine',
-    'family',
-    'norm',
-    'measure',
-    'columns',
-    'oracle',
-    'models',
-    'broken',
-    'probe',
-    'canvas',
-    'slide',
-    'history',
-    'live',
-    'train',
-    'accuracy',
-    'replay',
-    'lab_numbers',
-    'lab_nets',
-    'race',
-    'explore',
-    'explore_nets',
-    'race_panel',
-    'trial_nets',
-    'trial_exact',
-    'trial_runs',
-    'trial_parts',
-    'trial_table',
-    'trials',
-    'limit',
-    'guard',
-    'turn_look',
-    'turn',
-    'turn_nets',
-    'turn_motivation',
-    'turn_gradients',
-    'turn_optimizer',
-    'turn_equations',
-    'turn_backward',
-    'turn_concise',
-    'turn_convert',
-    'turn_bias',
-    'turn_momentum',
-    'turn_average',
-    'turn_modes',
-    'turn_refresh',
-    'turn_freeze',
-    'alike',
-    'report',
-    'attempt',
-    'diagnose',
-    'verdict',
-    'faults',
-    'hints',
-    'hints_numbers',
-    'mistakes',
-    'faulty_layer',
-    'scenes',
-    'scenes_layer',
-    'cases_layer',
-    'mistakes_layer',
-    'check',
-    'exercises',
-    'serve',
-]
+ROOMS = sorted(path.parent.name for path in ROOT.glob('d2lmini/*/__init__.py'))
+CONTRACTS = ['d2lmini', *(f'd2lmini.{room}' for room in ROOMS)]
 HEAVY = {'matplotlib', 'ipywidgets', 'torchvision', 'pooch', 'IPython', 'PIL'}
-MODULES = sorted((ROOT / 'd2lmini').glob('*.py'))
-TESTS = sorted((ROOT / 'tests').glob('test_*.py'))
+MODULES = sorted((ROOT / 'd2lmini').rglob('*.py'))
+TESTS = sorted((ROOT / 'tests').rglob('test_*.py'))
 NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 # In pieces, so that this file does not name them either. Whoever needs
 # another index than the usual one sets it in the environment.
@@ -117,7 +43,7 @@ def committed() -> Iterator[Path]:
     """Yield the text files of the project."""
     yield from (path for path in ROOT.iterdir() if path.is_file())
     for folder in ('.ci', '.github', 'benchmarks', 'd2lmini', 'notebooks',
-                   'tests'):  # fmt: skip
+                   'tests', 'tools'):  # fmt: skip
         for path in (ROOT / folder).rglob('*'):
             hidden = {'__pycache__', '.ipynb_checkpoints'} & {*path.parts}
             if path.is_file() and path.suffix in TEXT and not hidden:
@@ -135,9 +61,9 @@ def imported(node: ast.AST) -> list[str]:
 
 
 def own_imports(module: ast.Module) -> set[str]:
-    """Return the files of the package that a file imports from."""
-    names = [name for node in ast.walk(module) for name in imported(node)]
-    return {name.split('.')[1] for name in names if name[:8] == 'd2lmini.'}
+    """Return the package's names that a file imports: 'd2lmini.show.lang'."""
+    found = [name for node in ast.walk(module) for name in imported(node)]
+    return {name for name in found if name.split('.')[0] == 'd2lmini'}
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:
@@ -200,36 +126,103 @@ def shown_in(module: ast.Module) -> Iterator[tuple[str, str]]:
                     yield node.name, number
 
 
-def names(paths: list[Path]) -> list[str]:
-    return [path.name for path in paths]
+def ids(paths: list[Path]) -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in paths]
 
 
-def test_every_file_has_its_place_in_the_order() -> None:
-    assert {path.stem for path in MODULES} == {*ORDER, '__init__'}
+# The storeys: show < dataset < core < all other rooms. A file imports from
+# its own room and from those below; a room uses no other room but these:
+SIDEWAYS = {
+    'trials': {'hunt'},  # its probe sees the gradients that the trials count
+    'machine': {'dataset'},  # lesson 00 foretells which data there will be
+}
 
 
-@pytest.mark.parametrize('name', ORDER)
-def test_a_file_imports_only_from_those_before_it(name: str) -> None:
-    asked = own_imports(tree(ROOT / 'd2lmini' / f'{name}.py'))
-    assert asked <= {*ORDER[: ORDER.index(name)]}
+def room_of(name: str) -> str:
+    """Return where a name lives: d2lmini.show.lang is in show."""
+    part = name.split('.')[1:2]
+    return part[0] if part and part[0] in ROOMS else 'core'
 
 
-def test_the_package_is_imported_by_its_full_name() -> None:
-    asked = [
-        (path.name, name)
-        for path in MODULES
-        for node in ast.walk(tree(path))
-        for name in imported(node)
-    ]
-    assert not [pair for pair in asked if pair[1].startswith('.')]
+def climbing(room: str, module: ast.Module) -> set[str]:
+    """Return what a file of a room imports but may not."""
+    below = {'show': set(), 'dataset': {'show'}, 'core': {'show', 'dataset'}}
+    allowed = below.get(room, {'show', 'core'} | SIDEWAYS.get(room, set()))
+    asked = own_imports(module)
+    return {n for n in asked if room_of(n) not in allowed | {room}}
 
 
-@pytest.mark.parametrize('path', MODULES, ids=names(MODULES))
-def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding='utf8').splitlines()) <= 250
+@pytest.mark.parametrize('path', MODULES, ids=ids(MODULES))
+def test_nothing_is_imported_from_above_or_beside(path: Path) -> None:
+    room = path.parent.name if path.parent.name in ROOMS else 'core'
+    assert climbing(room, tree(path)) == set()
 
 
-@pytest.mark.parametrize('path', MODULES, ids=names(MODULES))
+def test_the_package_stays_within_its_lines() -> None:
+    text, kept = size.report(size.lines(ROOT))
+    assert kept, text
+    text, kept = size.report({'core': 1_601, 'show': 9_000, 'package': 11_500})
+    assert not kept and text.count('too many') == 1
+
+
+@pytest.mark.parametrize('name', CONTRACTS)
+def test_a_contract_names_what_is_there_and_explained(name: str) -> None:
+    room = import_module(name)
+    assert room.__doc__
+    for each in room.__all__:
+        thing = getattr(room, each)
+        if callable(thing):
+            assert thing.__doc__ and len(thing.__doc__.split()) > 3, each
+
+
+def lesson_imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) as a lesson's cells import from the package."""
+    for cell in json.loads(path.read_text(encoding='utf8'))['cells']:
+        if cell['cell_type'] == 'code':
+            for name in own_imports(ast.parse(''.join(cell['source']))):
+                module, _, last = name.rpartition('.')
+                yield (module, last) if module else (name, '')
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=ids(NOTEBOOKS))
+def test_a_lesson_imports_what_a_contract_names(path: Path) -> None:
+    for module, name in lesson_imports(path):
+        if module in CONTRACTS[1:]:
+            assert name in import_module(module).__all__
+        else:  # the core's files may be named, a file in a room not
+            assert module.count('.') < 2 and not name.startswith('_')
+
+
+def test_each_room_and_each_file_of_the_core_has_its_tests() -> None:
+    have = {path.name for path in (ROOT / 'tests').iterdir()}
+    core = {p.name for p in MODULES if p.parent.name == 'd2lmini'}
+    core -= {'__init__.py'}
+    assert {*ROOMS, *(f'test_{name}' for name in core)} <= have
+
+
+README = (ROOT / 'README.md').read_text(encoding='utf8')
+
+
+def tree_paths(text: str) -> Iterator[str]:
+    """Yield the paths that a tree of names under names shows."""
+    above: list[str] = []
+    for line in text.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.split()[0]
+        above = [*above[:depth], name]
+        yield ''.join(above)
+
+
+def test_the_tree_in_readme_is_that_on_disk() -> None:
+    _, _, section = README.partition('What lies where\n')
+    shown = set(tree_paths(section.split('```')[1].strip()))
+    assert not [path for path in shown if not (ROOT / path).exists()]
+    files = {p.relative_to(ROOT).as_posix() for p in MODULES}
+    missing = {f for f in files if '__' not in f} - shown
+    assert missing == set()
+
+
+@pytest.mark.parametrize('path', MODULES, ids=ids(MODULES))
 def test_no_heavy_import_at_module_level(path: Path) -> None:
     assert heavy_imports(tree(path)) == set()
 
@@ -243,10 +236,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         check=True,
     )
     loaded = set(run.stdout.split())
-    assert 'd2lmini.train' in loaded and not HEAVY & loaded
+    rooms = {room_of(n) for n in loaded if n.startswith('d2lmini.')}
+    assert rooms == {'core', 'show', 'dataset'} and not HEAVY & loaded
 
 
-@pytest.mark.parametrize('path', TESTS, ids=names(TESTS))
+@pytest.mark.parametrize('path', TESTS, ids=ids(TESTS))
 def test_every_test_checks_something(path: Path) -> None:
     assert without_assertion(tree(path)) == []
 
@@ -268,12 +262,6 @@ def test_what_readers_see_stands_on_its_own() -> None:
     assert not [
         path for path in seen if 'shared/' in path.read_text(encoding='utf8')
     ]
-
-
-@pytest.mark.parametrize('name', d2lmini.__all__)
-def test_what_is_public_is_explained(name: str) -> None:
-    doc = getattr(d2lmini, name).__doc__
-    assert doc and len(doc.split()) > 3
 
 
 def test_docstrings_point_to_notebooks_that_show_the_thing() -> None:
@@ -298,6 +286,7 @@ class C:
     import PIL.Image
     def late(self):
         import pooch
+        from d2lmini.hunt import probe
         from d2lmini.show import live
         torch.load('a', weights_only=False), torch.load('b')
         torch.load('c', weights_only=True)
@@ -320,7 +309,10 @@ def shown():
 
 
 def test_the_readers_find_what_is_broken() -> None:
-    assert own_imports(BROKEN) == {'train', 'live'}
+    assert climbing('core', BROKEN) == {'d2lmini.hunt.probe'}
+    assert len(climbing('show', BROKEN)) == 2 and not climbing(
+        'trials', BROKEN
+    )
     assert heavy_imports(BROKEN) == {'matplotlib', 'PIL'}
     assert without_assertion(BROKEN) == ['test_nothing']
     assert len(unsafe_loads(BROKEN)) == 2

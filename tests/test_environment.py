@@ -88,7 +88,7 @@ def test_readme_names_the_same_variables_in_both_languages() -> None:
     assert variables(CHINESE) == variables(ENGLISH)
     source = ''.join(
         path.read_text(encoding='utf8')
-        for path in (ROOT / 'd2lmini').glob('*.py')
+        for path in (ROOT / 'd2lmini').rglob('*.py')
     )
     read = set(re.findall(r"environ\.get\(\s*'(\w+)'", source))
     assert read and read <= variables(ENGLISH)

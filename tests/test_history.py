@@ -7,8 +7,9 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from d2lmini import History, compare_histories, figure
+from d2lmini import History, compare_histories
 from d2lmini.history import draw_histories
+from d2lmini.show import figure
 
 BATCHES = 4
 

@@ -193,7 +193,7 @@ def test_make_test_installs_what_it_lacks_and_checks_all(
     assert tools == ['ruff', 'ruff', 'mypy', 'check_jsonschema', 'pytest']
     pytest_call = next(call for call in calls if 'nbval' in call)
     assert pytest_call.endswith(' tests notebooks build/solved')
-    assert 'tests/solved.py notebooks build/solved' in calls
+    assert 'tests/notebooks/solved.py notebooks build/solved' in calls
     assert course.python_calls('test')[0].startswith('-m ruff')
 
 
@@ -220,10 +220,14 @@ def test_make_test_is_quick_and_needs_no_network(
     assert dict(told) == want
 
 
+def test_make_size_needs_no_install(course: Course) -> None:
+    assert course.python_calls('size') == ['tools/size.py']
+
+
 def test_make_alone_says_what_there_is_and_does_nothing(
     course: Course,
 ) -> None:
     run = course.make()
     goals = [line.split()[1] for line in run.stdout.splitlines()]
-    assert goals == ['lab', 'test', 'outputs', 'claims', 'bench']
+    assert goals == ['lab', 'test', 'outputs', 'claims', 'bench', 'size']
     assert course.calls.read_text() == ''

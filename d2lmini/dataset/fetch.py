@@ -41,9 +41,7 @@ _failed: dict[tuple[str, ...], tuple[str, str]] = {}  # mirrors -> why
 def cache_folder() -> Path:
     """Return the folder that keeps what was downloaded or drawn.
 
-    Returns
-    -------
-    Path : `$D2LMINI_CACHE`, else the system's place for a user's caches
+    `$D2LMINI_CACHE`, else the system's place for a user's caches.
     """
     import platformdirs
 

@@ -109,11 +109,7 @@ def from_folder(folder: Path) -> Arrays:
 
 
 def read(folder: Path) -> tuple[dict[str, Array], list[DataError]]:
-    """Read those of the four files that a folder holds.
-
-    Parameters
-    ----------
-    folder : Path, the files' own folder
+    """Read those of the four files that lie in this very folder.
 
     Returns
     -------
@@ -184,16 +180,7 @@ def check(data: Array, name: str, source: Path | str) -> Array:
 
 
 def parse(data: Array) -> Array:
-    """Return an idx file's numbers in the shape that its header says.
-
-    Parameters
-    ----------
-    data : uint8 (size,), a plain file's bytes
-
-    Returns
-    -------
-    uint8 (N, 28, 28) or (N,)
-    """
+    """Return a plain idx file's numbers, (N, 28, 28) or (N,)."""
     num_dims = int(data[3])
     start = 4 + 4 * num_dims
     return data[start:].reshape(data[4:start].view('>u4'))

@@ -1,4 +1,4 @@
-"""Broken layers to find the faults of, and `probe`, the hooks to look with."""
+"""Finding faults: layers that are broken, and `probe` to look inside a net."""
 
 from d2lmini.hunt import broken, probe
 

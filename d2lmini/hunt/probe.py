@@ -1,8 +1,14 @@
 """Look inside a net while it trains, and leave no trace.
 
-Each function is a context manager that gives a `Record`: for every layer a
-list, with one value appended each time. When the block ends, also by an
-exception, every hook comes off; outside the block nothing is paid.
+Each of `activations`, `gradients`, `updates` and `batch_statistics` is a
+context manager that gives a `Record`,
+
+    {name: [value at step 0, value at step 1, ...]}
+
+with a list for every layer by its name in the net. It is empty at first and
+grows by one value a step: a forward pass, a backward pass, or an optimizer's
+step. When the block ends, also by an exception, every hook comes off; outside
+the block nothing is paid.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,28 +17,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 Reduce = Callable[[Tensor], Any]
-Record = dict[str, list[Any]]
+Record = dict[str, list[Any]]  # {name: [value at step 0, 1, ...]}
 
 
 def norm(x: Tensor) -> float:
-    """Return the Euclidean norm of all numbers in x.
-
-    Parameters
-    ----------
-    x : Tensor, any shape
-    """
+    """Return the Euclidean norm of all numbers in x, of any shape."""
     return float(x.norm())
 
 
 def layers(net: nn.Module) -> dict[str, nn.Module]:
-    """Return the modules that hold no others, by name, in order.
-
-    Parameters
-    ----------
-    net : nn.Module
-    """
+    """Return the modules that hold no others, by name, in order."""
     return {
         name: module
         for name, module in net.named_modules()
@@ -70,7 +67,7 @@ def activations(
 
     Yields
     ------
-    Record
+    Record, of what `reduce` returned at each forward pass
 
     Raises
     ------
@@ -79,28 +76,23 @@ def activations(
     """
     if of not in ('output', 'input'):
         raise ValueError(f"of must be 'output' or 'input', got {of!r}")
-    record, handles = _record(net, names), []
+    record = _record(net, names)
 
-    def watch(name: str, layer: nn.Module) -> None:
+    def watch(name: str, layer: nn.Module) -> RemovableHandle:
         def see(seen: Tensor) -> None:
             record[name].append(reduce(seen.detach()))
 
-        handles.append(
-            layer.register_forward_hook(lambda *given: see(given[-1]))
-            if of == 'output'
-            else layer.register_forward_pre_hook(
-                lambda _, args, kwargs: see((*args, *kwargs.values())[0]),
-                with_kwargs=True,
-            )
+        if of == 'output':
+            return layer.register_forward_hook(lambda *given: see(given[-1]))
+        return layer.register_forward_pre_hook(
+            lambda _, args, kwargs: see((*args, *kwargs.values())[0]),
+            with_kwargs=True,
         )
 
-    try:
-        for name in record:
-            watch(name, _layer(net, name))
+    watched = {name: _layer(net, name) for name in record}
+    with _hooks() as handles:
+        handles += [watch(name, layer) for name, layer in watched.items()]
         yield record
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -119,30 +111,27 @@ def gradients(
 
     Yields
     ------
-    Record; of a frozen weight, which gets no gradient, an empty list
+    Record, of floats unless `reduce` returns others; of a frozen weight,
+    which gets no gradient, an empty list
 
     Raises
     ------
     KeyError : no layer of that name
     ValueError : a named layer has no weight
     """
-    record, handles = _weighted(net, names), []
+    record = _weighted(net, names)
 
-    def watch(name: str, weight: Tensor) -> None:
-        def hook(grad: Tensor) -> None:
+    def watch(name: str, weight: Tensor) -> RemovableHandle:
+        def see(grad: Tensor) -> None:
             record[name].append(reduce(grad.detach()))
 
-        if weight.requires_grad:
-            put: Callable[..., Any] = weight.register_hook
-            handles.append(put(hook))
+        put: Callable[..., RemovableHandle] = weight.register_hook
+        return put(see)
 
-    try:
-        for name in record:
-            watch(name, _weight(net, name))
+    weights = {name: _weight(net, name) for name in record}
+    with _hooks() as handles:
+        handles += [watch(n, w) for n, w in weights.items() if w.requires_grad]
         yield record
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -161,7 +150,7 @@ def updates(
 
     Yields
     ------
-    Record, of floats; infinite where the weight was zero
+    Record, of floats, one a step; infinite where the weight was zero
 
     Raises
     ------
@@ -180,15 +169,12 @@ def updates(
             change = _weight(net, name).detach() - old
             record[name].append(float(change.norm() / old.norm()))
 
-    handles = [
-        optimizer.register_step_pre_hook(remember),
-        optimizer.register_step_post_hook(compare),
-    ]
-    try:
+    with _hooks() as handles:
+        handles += [
+            optimizer.register_step_pre_hook(remember),
+            optimizer.register_step_post_hook(compare),
+        ]
         yield record
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -201,7 +187,7 @@ def batch_statistics(net: nn.Module) -> Iterator[Record]:
 
     Yields
     ------
-    Record, of (mean, biased variance), each a Tensor (C,)
+    Record, of (mean, biased variance) a forward pass, each a Tensor (C,)
     """
     names = [
         name
@@ -216,6 +202,17 @@ def batch_statistics(net: nn.Module) -> Iterator[Record]:
 
     with activations(net, names, statistics, of='input') as record:
         yield record
+
+
+@contextmanager
+def _hooks() -> Iterator[list[RemovableHandle]]:
+    """Give a list for handles, and take off at the end all that it holds."""
+    handles: list[RemovableHandle] = []
+    try:
+        yield handles
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _record(net: nn.Module, names: list[str] | None) -> Record:

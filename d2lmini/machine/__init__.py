@@ -1,5 +1,5 @@
-"""Is this computer ready: `check()` of lesson 00; how JupyterLab is served."""
+"""Is this computer ready for the course: `check()` of lesson 00."""
 
-from d2lmini.machine.check import check
+from d2lmini.machine.findings import check
 
 __all__ = ['check']

@@ -1,5 +1,5 @@
-"""`python -m d2lmini.machine` looks at this computer."""
+"""`python -m d2lmini.machine` checks this computer."""
 
-from d2lmini.machine.check import check
+from d2lmini.machine.findings import check
 
 check()

@@ -1,4 +1,4 @@
-"""What is looked at: where the data come from, and what can be written."""
+"""Checks of where the data come from, and of what can be written."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from d2lmini.data import quick
 from d2lmini.dataset.fetch import cache_folder
 from d2lmini.dataset.files import AbsentError, DataError
 from d2lmini.dataset.sources import foresee
-from d2lmini.machine.system import Look
+from d2lmini.machine.system import Found
 from d2lmini.show.lang import Words
 
 SOURCES = {
@@ -33,7 +33,7 @@ SOURCES = {
 }
 
 
-def data() -> Look:
+def data() -> Found:
     """Look at which data set the lessons will get, and from where."""
     try:
         where, faults = foresee()
@@ -73,11 +73,11 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def writing() -> Look:
+def writing() -> Found:
     """Look at the folders that the course writes to."""
     refused = [
         (name, why, advice)
-        for name, where, advice in PLACES
+        for name, where, advice in WRITTEN
         if (why := _refusal(where))
     ]
     if not refused:
@@ -113,7 +113,7 @@ def _settings() -> Path:
     return platformdirs.user_config_path('d2lmini')
 
 
-PLACES: tuple[tuple[Words, Callable[[], Path], Words], ...] = (
+WRITTEN: tuple[tuple[Words, Callable[[], Path], Words], ...] = (
     (
         ('这个文件夹', 'this folder'),
         Path.cwd,

@@ -1,6 +1,6 @@
-"""What is looked at: the software and the machine, a function each.
+"""Checks of the software and of the machine, a function each.
 
-Each returns what was found, and what to do about it: None where all is fine.
+Each returns what it found, and what to do about it: None where all is fine.
 An error that it does not expect may leave it.
 """
 
@@ -19,10 +19,10 @@ from d2lmini.show.notebook import in_notebook
 ENOUGH = 1.5  # GB of free memory: a lesson's kernel grows to 1
 GB = 2**30
 
-Look = tuple[Words, Words | None]
+Found = tuple[Words, Words | None]
 
 
-def python() -> Look:
+def python() -> Found:
     """Look at Python's version."""
     version = platform.python_version()
     floor = metadata.metadata('d2lmini')['Requires-Python'].lstrip('>=')
@@ -35,7 +35,7 @@ def python() -> Look:
     )
 
 
-def packages() -> Look:
+def packages() -> Found:
     """Look at the versions of the packages that the course needs."""
     found, wrong = [], []
     for line in metadata.requires('d2lmini') or ():
@@ -71,7 +71,7 @@ def _install(packages: list[str]) -> Words:
     )
 
 
-def device() -> Look:
+def device() -> Found:
     """Look at what the lessons train on."""
     device = try_gpu()
     if device.type == 'cpu':
@@ -96,7 +96,7 @@ def device() -> Look:
     return (f'GPU，{name}', f'GPU, {name}'), None
 
 
-def free_memory() -> Look:
+def free_memory() -> Found:
     """Look at the memory that is free."""
     free, total = memory()
     (free_zh, free_en), (zh, en) = _size(free), _size(total)
@@ -118,7 +118,7 @@ def _size(n: int | None) -> Words:
     return f'{n / GB:.1f}GB', f'{n / GB:.1f} GB'
 
 
-def widgets() -> Look:
+def widgets() -> Found:
     """Look at what a kernel can know of widgets: their packages."""
     try:
         import comm  # noqa: F401

@@ -47,11 +47,9 @@ COLUMNS: list[Column] = []  # columns.py fills it, in the table's order
 
 
 def column(zh: str, en: str, tolerance: float) -> Callable[[Measure], Measure]:
-    """Make a measure a column: the worse of 2-D and 4-D input.
+    """Make a measure, by whose name it goes, a column: of 2-D and 4-D input.
 
-    Parameters
-    ----------
-    zh, en, tolerance : as in `Column`; the key is the measure's name
+    The worse of the two counts; `zh`, `en` and `tolerance` as in `Column`.
     """
 
     def add(measure: Measure) -> Measure:
@@ -68,11 +66,6 @@ def column(zh: str, en: str, tolerance: float) -> Callable[[Measure], Measure]:
 def batch(num_dims: int, seed: int = 0) -> Tensor:
     """Return a batch whose channels differ in mean and in spread.
 
-    Parameters
-    ----------
-    num_dims : int, 2 or 4
-    seed : int
-
     Returns
     -------
     Tensor, shape (8, C) or (8, C, 4, 5), means -2 to 3, spreads 0.5 to 3
@@ -85,12 +78,6 @@ def batch(num_dims: int, seed: int = 0) -> Tensor:
 
 def pair(make: Make, num_dims: int, **options: Any) -> Layers:
     """Build the layer and torch's with the same uneven gamma and beta.
-
-    Parameters
-    ----------
-    make : callable, as in `oracle.compare`
-    num_dims : int, 2 or 4
-    **options : `eps`, `momentum`
 
     Raises
     ------
@@ -201,11 +188,6 @@ MEMORY = held('mean'), held('var')
 
 def gap(layers: Layers, *reads: Read) -> float:
     """Return the largest absolute difference between the two layers.
-
-    Parameters
-    ----------
-    layers : the one under test, and the one that is right
-    *reads : what to compare, in this order
 
     Raises
     ------

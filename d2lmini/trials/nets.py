@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from d2lmini.data import QUICK_SIZES, quick
-from d2lmini.dataset.sources import SIZES, find
+from d2lmini.data import load_data_fashion_mnist, quick
 from d2lmini.train import evaluate_accuracy_gpu
 
 BATCH_SIZE = 128
@@ -55,36 +54,6 @@ class Unsteady(nn.Module):
         return std * Y + mean
 
 
-def one_layer(
-    word: str, wide: int, width: int, p: float, bias: bool
-) -> nn.Module:
-    """Build the layer that a word names.
-
-    Parameters
-    ----------
-    word : 'linear', 'norm', 'relu', 'sigmoid', 'drop', 'noise1' or 'noise3'
-    wide, width : int, features that come in (of 'linear') and that go out
-    p : float in [0, 1), the share that 'drop' drops
-    bias : bool, whether 'linear' has one
-
-    Raises
-    ------
-    ValueError : another word
-    """
-    makers: dict[str, Callable[[], nn.Module]] = {
-        'linear': lambda: nn.Linear(wide, width, bias=bias),
-        'norm': lambda: nn.BatchNorm1d(width),
-        'relu': nn.ReLU,
-        'sigmoid': nn.Sigmoid,
-        'drop': lambda: nn.Dropout(p),
-        'noise1': lambda: Unsteady(1),
-        'noise3': lambda: Unsteady(3),
-    }
-    if word not in makers:
-        raise ValueError(f'a block is made of {[*makers]}, got {word!r}')
-    return makers[word]()
-
-
 def stacked(
     block: str,
     *widths: int,
@@ -99,30 +68,46 @@ def stacked(
     block : str, words joined by '-', as in 'linear-norm-relu'
     *widths : int, at least two: inputs, hidden widths, outputs
     last : str, the last hidden block where it differs from the others
-    p : float, the share that 'drop' drops
+    p : float in [0, 1), the share that 'drop' drops
     bias : bool, of the hidden linear layers; the last layer has one
 
     Returns
     -------
     nn.Sequential, (N, ...) -> (N, widths[-1]), weights by Xavier, uniform
+
+    Raises
+    ------
+    ValueError : a word names no layer
     """
     sizes = list(pairwise(widths[:-1]))
     blocks = [block] * (len(sizes) - 1) + [last or block] * bool(sizes)
     net = nn.Sequential(nn.Flatten())
     for words, (wide, width) in zip(blocks, sizes, strict=True):
         for word in words.split('-'):
-            net.append(one_layer(word, wide, width, p, bias))
+            net.append(_layer(word, wide, width, p, bias))
     net.append(nn.Linear(widths[-2], widths[-1]))
     return start(net)
 
 
-def start(net: nn.Sequential) -> nn.Sequential:
-    """Start linear and convolutional weights as the book does; return net.
+def _layer(
+    word: str, wide: int, width: int, p: float, bias: bool
+) -> nn.Module:
+    makers: dict[str, Callable[[], nn.Module]] = {
+        'linear': lambda: nn.Linear(wide, width, bias=bias),
+        'norm': lambda: nn.BatchNorm1d(width),
+        'relu': nn.ReLU,
+        'sigmoid': nn.Sigmoid,
+        'drop': lambda: nn.Dropout(p),
+        'noise1': lambda: Unsteady(1),
+        'noise3': lambda: Unsteady(3),
+    }
+    if word not in makers:
+        raise ValueError(f'a block is made of {[*makers]}, got {word!r}')
+    return makers[word]()
 
-    Parameters
-    ----------
-    net : nn.Sequential
-    """
+
+def start(net: nn.Sequential) -> nn.Sequential:
+    """Start linear and convolutional weights as the book does; return net."""
     for module in net:
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.xavier_uniform_(module.weight)
@@ -130,12 +115,7 @@ def start(net: nn.Sequential) -> nn.Sequential:
 
 
 def hidden(net: nn.Sequential) -> list[nn.Linear]:
-    """Return the linear layers but the last, from the bottom up.
-
-    Parameters
-    ----------
-    net : nn.Sequential
-    """
+    """Return the linear layers but the last, from the bottom up."""
     return [layer for layer in net if isinstance(layer, nn.Linear)][:-1]
 
 
@@ -153,16 +133,13 @@ def trial_images() -> tuple[Pair, Pair, Pair]:
 
 @functools.lru_cache(maxsize=1)
 def _images(few: bool, _: str) -> tuple[Pair, Pair, Pair]:
+    train, test = load_data_fashion_mnist(BATCH_SIZE)
     valid = QUICK_VALID if few else VALID
-    sizes = QUICK_SIZES if few else SIZES
-    _, (X, y, X_test, y_test) = find(None, sizes)
-    X, y = X[: sizes[0]], y[: sizes[0]]
-    X_test, y_test = X_test[: sizes[1]], y_test[: sizes[1]]
-    num = min(TRAIN, len(X) - valid)
+    num = min(TRAIN, train.num_examples - valid)
     return (
-        _floats(X[:num], y[:num]),
-        _floats(X[-valid:], y[-valid:]),
-        _floats(X_test, y_test),
+        _floats(train.images[:num], train.labels[:num]),
+        _floats(train.images[-valid:], train.labels[-valid:]),
+        _floats(test.images, test.labels),
     )
 
 
@@ -213,14 +190,7 @@ def batch_losses(
 def steps_to_goal(losses: list[float], goal: float) -> float:
     """Return after how many steps the mean of 20 losses is at most `goal`.
 
-    Parameters
-    ----------
-    losses : list of float, one a step
-    goal : float
-
-    Returns
-    -------
-    float, infinite where that never happens
+    Infinite where that never happens.
     """
     total = 0.0
     for step, loss in enumerate(losses, 1):
@@ -231,13 +201,7 @@ def steps_to_goal(losses: list[float], goal: float) -> float:
 
 
 def accuracy_on(net: nn.Module, data: Pair) -> float:
-    """Return the accuracy of a net in evaluation mode, its mode kept.
-
-    Parameters
-    ----------
-    net : nn.Module, (N, ...) -> (N, classes)
-    data : X (N, ...) and y (N,)
-    """
+    """Return the accuracy of a net in evaluation mode, its mode kept."""
     X, y = data
     parts = [slice(i, i + 1000) for i in range(0, len(X), 1000)]
     return evaluate_accuracy_gpu(net, [(X[i], y[i]) for i in parts])

@@ -15,12 +15,7 @@ COLUMNS = 'trial', 'setting', 'seed', 'result', 'seconds', 'torch', 'python'
 
 
 def pairs_text(values: Mapping[str, str | float]) -> str:
-    """Write numbers and words as 'lr=0.1 block=linear-relu'.
-
-    Parameters
-    ----------
-    values : dict
-    """
+    """Write numbers and words as 'lr=0.1 block=linear-relu'."""
     return ' '.join(
         f'{key}={value:.6g}' if isinstance(value, float) else f'{key}={value}'
         for key, value in values.items()
@@ -28,12 +23,7 @@ def pairs_text(values: Mapping[str, str | float]) -> str:
 
 
 def pairs_read(text: str) -> dict[str, Any]:
-    """Read what `pairs_text` wrote.
-
-    Parameters
-    ----------
-    text : str
-    """
+    """Read what `pairs_text` wrote."""
     found: dict[str, Any] = {}
     for pair in text.split():
         key, _, value = pair.partition('=')
@@ -45,12 +35,7 @@ def pairs_read(text: str) -> dict[str, Any]:
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """Read the table; settings and results become dicts.
-
-    Parameters
-    ----------
-    path : of a CSV file with the columns `COLUMNS`
-    """
+    """Read a table with the columns `COLUMNS`; settings, results as dicts."""
     with Path(path).open(encoding='utf8', newline='') as file:
         rows: list[dict[str, Any]] = [*csv.DictReader(file)]
     for row in rows:
@@ -94,14 +79,10 @@ def values_of(
 def mean_and_spread(values: list[float]) -> tuple[float, float]:
     """Return the mean and the standard deviation over seeds.
 
-    Parameters
-    ----------
-    values : list of float, two at least
-
     Returns
     -------
-    mean, and standard deviation (divided by n - 1); both infinite where a
-    value is
+    mean, and standard deviation (divided by n - 1) of two values or more;
+    both infinite where a value is
     """
     if float('inf') in values:
         return float('inf'), float('inf')

@@ -46,12 +46,6 @@ def test_any_number_of_images_has_the_form_of_the_real_set(
     images, labels = draw_garments(n, seed)
     assert images.shape == (n, 28, 28) and labels.shape == (n,)
     assert images.dtype == labels.dtype == np.uint8
-
-
-@settings(max_examples=20, deadline=None, derandomize=True)
-@given(n=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
-def test_classes_come_equally_often(n: int, seed: int) -> None:
-    _, labels = draw_garments(n, seed)
     assert np.ptp(np.bincount(labels, minlength=10)) <= 1
 
 
@@ -70,18 +64,7 @@ def test_a_class_larger_than_a_chunk_is_drawn_whole(
     assert len(np.unique(images, axis=0)) == 200
 
 
-def test_the_version_is_a_number_for_the_name_of_the_cache() -> None:
-    assert type(garments.VERSION) is int and garments.VERSION >= 1
-
-
 # Chance
-
-
-def test_a_seed_gives_the_same_pictures_again() -> None:
-    images, labels = draw_garments(99, 5)
-    again, same_labels = draw_garments(99, 5)
-    assert np.array_equal(images, again)
-    assert np.array_equal(labels, same_labels)
 
 
 def test_another_seed_gives_other_pictures() -> None:
@@ -93,10 +76,10 @@ def test_the_global_random_numbers_play_no_part() -> None:
     np.random.seed(0)
     expected = np.random.rand()
     np.random.seed(0)
-    first, _ = draw_garments(50, 5)
+    first = draw_garments(50, 5)
     assert np.random.rand() == expected
     np.random.seed(1)
-    assert np.array_equal(first, draw_garments(50, 5)[0])
+    assert all(map(np.array_equal, first, draw_garments(50, 5)))
 
 
 def test_no_picture_comes_twice(images: np.ndarray) -> None:

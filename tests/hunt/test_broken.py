@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from d2lmini import oracle
 from d2lmini.hunt import broken
 from d2lmini.norm import BatchNorm
-from d2lmini.oracle import table as oracle
 
 
 class Fault(NamedTuple):
@@ -88,7 +88,7 @@ FAULTS = [
 EACH = pytest.mark.parametrize('case', FAULTS, ids=lambda case: case.fault)
 
 
-def wrong(make: oracle.Make) -> set[str]:
+def wrong(make: type[nn.Module]) -> set[str]:
     return {v.column.key for v in oracle.compare(make) if not v.ok}
 
 

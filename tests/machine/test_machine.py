@@ -5,7 +5,6 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,18 @@ from mirror import bad, closed_port, listing, packed, serving, whole
 from packaging.version import Version
 
 from d2lmini import data
-from d2lmini import memory as memory_module
 from d2lmini.dataset import fetch, files, sources
 from d2lmini.dataset.files import DataError
-from d2lmini.machine import check as machine
-from d2lmini.machine import folders as places
-from d2lmini.machine import system as looks
-from d2lmini.machine.check import Finding
+from d2lmini.machine import findings, folders, system
+from d2lmini.machine import memory as memory_module
+from d2lmini.machine.findings import Finding
 from d2lmini.machine.memory import memory
 from d2lmini.show import lang
 
 GOOD, MNIST = mirror.tiny(1), mirror.tiny(2)
 RAW = 'FashionMNIST/raw'
 GB = 2**30
-ROWS = [en for _, en in machine.LOOKS]
+ROWS = [en for _, en in findings.CHECKS]
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +48,7 @@ def alone(
     monkeypatch.setattr(files, 'MNIST', known)
     monkeypatch.setattr(fetch, 'MIRRORS', ())
     monkeypatch.setattr(fetch, '_failed', {})
-    monkeypatch.setattr(looks, 'memory', lambda: (8 * GB, 16 * GB))
+    monkeypatch.setattr(system, 'memory', lambda: (8 * GB, 16 * GB))
     given = tmp_path / 'given'
     mirror.write(given / RAW, packed(GOOD))
     monkeypatch.setenv('D2LMINI_DATA', str(given))
@@ -68,7 +65,7 @@ def alone(
 
 def row(en: str) -> Finding:
     """Return the row of that name; all the others must be fine."""
-    found = {finding.what[1]: finding for finding in machine.findings()}
+    found = {finding.what[1]: finding for finding in findings.findings()}
     others = [name for name in found if name != en and found[name].advice]
     assert not others, found[others[0]]
     return found[en]
@@ -82,7 +79,7 @@ def advice(en: str) -> str:
 
 
 def test_a_fine_machine_has_a_tick_in_each_row() -> None:
-    found = machine.findings()
+    found = findings.findings()
     assert [(f.what[1], f.mark) for f in found] == [(n, '✓') for n in ROWS]
 
 
@@ -110,16 +107,16 @@ def installed(
     monkeypatch: pytest.MonkeyPatch, name: str, version: str | None
 ) -> None:
     """Pretend that the package has that version, or is not there."""
-    real = looks.metadata.version
+    real = system.metadata.version
 
     def pretended(asked: str) -> str:
         if asked != name:
             return real(asked)
         if version is None:
-            raise looks.metadata.PackageNotFoundError(name)
+            raise system.metadata.PackageNotFoundError(name)
         return version
 
-    monkeypatch.setattr(looks.metadata, 'version', pretended)
+    monkeypatch.setattr(system.metadata, 'version', pretended)
 
 
 @pytest.mark.parametrize('version', ['2.1.9', '1.13.1+cpu', '2.0', None])
@@ -129,7 +126,7 @@ def test_a_package_that_is_too_old_or_missing_is_named(
     installed(monkeypatch, 'torch', version)
     todo = advice('packages')
     assert f'`"{sys.executable}" -m pip install "torch>=2.2"`' in todo
-    monkeypatch.setattr(looks, 'in_notebook', lambda: True)
+    monkeypatch.setattr(system, 'in_notebook', lambda: True)
     assert '`%pip install "torch>=2.2"`, then restart' in advice('packages')
 
 
@@ -152,7 +149,7 @@ def test_versions_are_ordered_as_pip_orders_them(
     a: list[int], b: list[int], local: str
 ) -> None:
     here, floor = ('.'.join(map(str, numbers)) for numbers in (a, b))
-    told = looks._numbers(here + local) >= looks._numbers(floor)
+    told = system._numbers(here + local) >= system._numbers(floor)
     assert told == (Version(here) >= Version(floor))
 
 
@@ -166,7 +163,7 @@ def test_a_gpu_that_is_broken_says_why(
         raise RuntimeError('CUDA error: no kernel image\nmore, and more')
 
     gpu = torch.device('cuda', 0)
-    monkeypatch.setattr(looks, 'try_gpu', lambda: gpu)
+    monkeypatch.setattr(system, 'try_gpu', lambda: gpu)
     monkeypatch.setattr(torch.cuda, 'get_device_name', broken)
     assert 'set `CUDA_VISIBLE_DEVICES` to `-1`' in advice('device')
     assert row('device').found[1].endswith('`CUDA error: no kernel image`')
@@ -175,7 +172,7 @@ def test_a_gpu_that_is_broken_says_why(
 def test_the_cpu_is_told_with_its_threads_and_apples_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(looks, 'try_gpu', lambda: torch.device('cpu'))
+    monkeypatch.setattr(system, 'try_gpu', lambda: torch.device('cpu'))
     monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
     monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
     assert row('device').found == ('CPU，3个线程', 'CPU, 3 threads')
@@ -184,7 +181,7 @@ def test_the_cpu_is_told_with_its_threads_and_apples_gpu(
 
 
 def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks, 'memory', lambda: (GB // 2, 2 * GB))
+    monkeypatch.setattr(system, 'memory', lambda: (GB // 2, 2 * GB))
     assert 'close other programs' in advice('memory')
     assert row('memory').found[1] == '0.5 GB free of 2.0 GB'
     assert row('memory').found[0] == '空闲0.5GB，共2.0GB'
@@ -200,7 +197,7 @@ def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_memory_is_no_fault(
     sizes: Any, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looks, 'memory', lambda: sizes)
+    monkeypatch.setattr(system, 'memory', lambda: sizes)
     assert row('memory').found[1] == told and row('memory').advice is None
 
 
@@ -210,9 +207,9 @@ def test_memory_is_known_here() -> None:
     assert free is None or 0 <= free <= total
 
 
-def groups(
-    root: Path, own: str, version: int, sizes: dict[str, tuple[str, int]]
-) -> Callable[[pytest.MonkeyPatch], None]:
+def write_groups(
+    root: Path, own: str, version: int, sizes: dict[str, tuple[Any, int]]
+) -> None:
     """Write control groups: their limit, what they use, a third cached."""
     names = {
         1: ('memory.limit_in_bytes', 'memory.usage_in_bytes'),
@@ -221,77 +218,58 @@ def groups(
     for group, (limit, used) in sizes.items():
         folder = root / ('memory' if version == 1 else '.') / group
         folder.mkdir(parents=True)
-        (folder / names[0]).write_text(f'{limit}\n')
+        none = {1: 2**63 - 4096, 2: 'max'}[version]
+        (folder / names[0]).write_text(f'{limit or none}\n')
         (folder / names[1]).write_text(f'{used}\n')
         word = 'total_inactive_file' if version == 1 else 'inactive_file'
         text = f'anon 5\n{word} {used // 3}\nfile 9\n'
         (folder / 'memory.stat').write_text(text)
     root.mkdir(exist_ok=True)
-    (root / 'own').write_text(
-        f'4:cpu,cpuacct:/another\n3:memory:{own}\n'
-        if version == 1
-        else f'0::{own}'
-    )
-
-    def use(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(memory_module, 'GROUPS', root)
-        monkeypatch.setattr(memory_module, 'OWN', root / 'own')
-        plenty = (20 * GB, 64 * GB)
-        monkeypatch.setattr(memory_module, '_of_the_machine', lambda: plenty)
-
-    return use
-
-
-NONE = {1: str(2**63 - 4096), 2: 'max'}
-
-
-@pytest.mark.parametrize('version', [1, 2])
-@pytest.mark.parametrize('own', ['/', '/not/seen/here', '/a/b'])
-def test_a_containers_limit_counts(
-    own: str, version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = {'.': (str(4 * GB), 3 * GB)}
-    groups(tmp_path / 'groups', own, version, sizes)(monkeypatch)
-    assert memory() == (2 * GB, 4 * GB)
-
-
-@pytest.mark.parametrize('version', [1, 2])
-def test_the_tightest_limit_above_counts(
-    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = {
-        'a': (str(8 * GB), 3 * GB),
-        'a/b': (str(2 * GB), GB * 3 // 2),
-        'a/b/c': (NONE[version], GB),
-        'another': ('1000', 1),
+    lines = {
+        1: f'4:cpu,cpuacct:/another\n3:memory:{own}\n',
+        2: f'0::{own}',
     }
-    groups(tmp_path / 'groups', '/a/b/c', version, sizes)(monkeypatch)
-    assert memory() == (GB, 2 * GB)
+    (root / 'own').write_text(lines[version])
 
 
-def test_more_than_the_limit_in_use_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = {'.': (str(4 * GB), 9 * GB)}
-    groups(tmp_path / 'groups', '/', 2, sizes)(monkeypatch)
-    assert memory() == (0, 4 * GB)
+FOUR = {'.': (4 * GB, 3 * GB)}
+NESTED = {
+    'a': (8 * GB, 3 * GB),
+    'a/b': (2 * GB, GB * 3 // 2),
+    'a/b/c': (None, GB),
+    'another': (1000, 1),
+}
 
 
 @pytest.mark.parametrize('version', [1, 2])
-def test_no_limit_leaves_the_machines_memory(
-    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ('own', 'sizes', 'free', 'total'),
+    [
+        ('/', FOUR, 2, 4),
+        ('/not/seen/here', FOUR, 2, 4),
+        ('/a/b/c', NESTED, 1, 2),  # the tightest above
+        ('/', {'.': (4 * GB, 9 * GB)}, 0, 4),  # more in use than allowed
+        ('/', {'.': (None, 3 * GB)}, 20, 64),  # no limit: the machine's
+        ('', {}, 20, 64),  # no control groups
+    ],
+)
+def test_a_containers_limit_counts(
+    own: str,
+    sizes: dict[str, tuple[Any, int]],
+    free: int,
+    total: int,
+    version: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sizes = {'.': (NONE[version], 3 * GB)}
-    groups(tmp_path / 'groups', '/', version, sizes)(monkeypatch)
-    assert memory() == (20 * GB, 64 * GB)
-
-
-def test_no_control_groups_leave_the_machines_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    groups(tmp_path / 'groups', '/', 2, {})(monkeypatch)
-    monkeypatch.setattr(memory_module, 'OWN', tmp_path / 'nothing')
-    assert memory() == (20 * GB, 64 * GB)
+    root = tmp_path / 'groups'
+    write_groups(root, own, version, sizes)
+    monkeypatch.setattr(memory_module, 'GROUPS', root)
+    there = root / ('own' if own else 'nothing')
+    monkeypatch.setattr(memory_module, 'OWN', there)
+    plenty = (20 * GB, 64 * GB)
+    monkeypatch.setattr(memory_module, '_of_the_machine', lambda: plenty)
+    assert memory() == (free * GB, total * GB)
 
 
 # The data
@@ -477,7 +455,7 @@ def test_a_folder_that_is_gone_is_told(
 
 
 def test_the_settings_folder_is_the_one_that_remembers_the_language() -> None:
-    assert places._settings() == lang._memory().parent
+    assert folders._settings() == lang._memory().parent
 
 
 # All together
@@ -490,7 +468,7 @@ def test_nothing_is_left_behind_and_nobody_is_asked(
     before = listing(tmp_path)
     with serving(bad('html', GOOD, MNIST)) as server:
         monkeypatch.setenv('D2LMINI_MIRROR', server.url)
-        machine.check()
+        findings.check()
         assert server.asked == []
     assert listing(tmp_path) == before
     assert not lang._memory().parent.exists()
@@ -503,8 +481,8 @@ def test_in_a_terminal_lines_are_printed_in_the_readers_language(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv('D2LMINI_LANG', language)
-    monkeypatch.setattr(looks, 'memory', lambda: (GB // 2, 2 * GB))
-    machine.check()
+    monkeypatch.setattr(system, 'memory', lambda: (GB // 2, 2 * GB))
+    findings.check()
     lines = capsys.readouterr().out.splitlines()
     zh = ['有1处要看一看，标着“!”。', '! 内存：空闲0.5GB，共2.0GB']
     en = ['1 to look at, marked "!".', '! memory: 0.5 GB free of 2.0 GB']
@@ -516,7 +494,7 @@ def test_in_a_terminal_lines_are_printed_in_the_readers_language(
 
 def test_an_old_terminal_gets_question_marks() -> None:
     run = subprocess.run(
-        [sys.executable, '-m', 'd2lmini.machine.check'],
+        [sys.executable, '-m', 'd2lmini.machine'],
         env=dict(os.environ, PYTHONIOENCODING='ascii', D2LMINI_LANG='zh'),
         capture_output=True,
         text=True,
@@ -529,16 +507,16 @@ def test_an_old_terminal_gets_question_marks() -> None:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Pretend to be in a notebook and keep what is shown there."""
     kept: list[dict[str, Any]] = []
-    for module in (machine, looks):
+    for module in (findings, system):
         monkeypatch.setattr(module, 'in_notebook', lambda: True)
-    monkeypatch.setattr(machine, 'publish', kept.append)
+    monkeypatch.setattr(findings, 'publish', kept.append)
     return kept
 
 
 def test_a_notebook_shows_a_table_in_both_languages_and_a_slider(
     shown: list[dict[str, Any]],
 ) -> None:
-    machine.check()
+    findings.check()
     table, slider = shown
     html = table['text/html']
     assert html.count('<tr>') == html.count('#009E73">✓') == len(ROWS)
@@ -552,7 +530,7 @@ def test_what_comes_from_outside_is_escaped(
     shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('D2LMINI_DATASET', '<b>&')
-    machine.check()
+    findings.check()
     assert 'got &#x27;&lt;b&gt;&amp;&#x27;</code>' in shown[0]['text/html']
 
 
@@ -567,7 +545,7 @@ def test_the_kernel_answers_the_slider(
             made.extend(children)
 
     monkeypatch.setattr(ipywidgets, 'HBox', Box)
-    machine._slider()
+    findings._slider()
     slider, answer = made
     for value in (7, 0, 10):
         slider.value = value
@@ -580,7 +558,7 @@ def test_without_widgets_there_is_still_the_table(
     shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, 'ipywidgets', None)
-    machine.check()
+    findings.check()
     (table,) = shown
     assert '%pip install &quot;ipywidgets' in table['text/html']
 
@@ -593,9 +571,9 @@ def test_a_look_that_fails_leaves_the_other_rows(
     def fail() -> Any:
         raise error('on purpose')
 
-    for what in machine.LOOKS:
+    for what in findings.CHECKS:
         if what[1] == name:
-            monkeypatch.setitem(machine.LOOKS, what, fail)
+            monkeypatch.setitem(findings.CHECKS, what, fail)
     assert 'come back to this row' in advice(name)
     assert f'`{error.__name__}: on purpose`' in row(name).found[1]
 
@@ -604,9 +582,9 @@ def test_a_course_that_is_not_installed_is_no_crash(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def absent(name: str) -> Any:
-        raise looks.metadata.PackageNotFoundError(name)
+        raise system.metadata.PackageNotFoundError(name)
 
     for function in ('requires', 'metadata', 'version'):
-        monkeypatch.setattr(looks.metadata, function, absent)
-    machine.check()
+        monkeypatch.setattr(system.metadata, function, absent)
+    findings.check()
     assert capsys.readouterr().out.startswith('2 to look at')

@@ -12,7 +12,9 @@ import torch
 from mutants import MUTANTS, TAUGHT, Mutant, Taught
 from torch import Tensor, nn
 
-from d2lmini import BatchNorm, lang, oracle, torch_norm
+from d2lmini import BatchNorm, oracle, torch_norm
+from d2lmini.oracle.verdicts import _judge
+from d2lmini.show import lang
 
 COLUMNS = {column.key: column for column in oracle.COLUMNS}
 # What the course promises of the layer; the oracle may not lose one of it.
@@ -35,7 +37,7 @@ def torchs(num_features: int, num_dims: int, **options: Any) -> nn.Module:
 
 def judge(key: str, make: Any) -> oracle.Verdict:
     """Return the verdict of one column, as `compare` gives it."""
-    return oracle._judge(COLUMNS[key], make)
+    return _judge(COLUMNS[key], make)
 
 
 def failed(make: Any) -> set[str]:
@@ -358,17 +360,3 @@ def test_plain_table_stands_in_columns(
 def test_table_needs_a_layer() -> None:
     with pytest.raises(ValueError, match=r'at least one layer, as in table\('):
         oracle.table({})
-
-
-def test_verdict_of_a_right_layer_has_no_note() -> None:
-    assert judge('train_output', BatchNorm).note == ''
-
-
-def test_note_is_in_the_readers_language(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    verdict = judge('eps', without_options)
-    monkeypatch.setattr(lang, '_chosen', 'zh')
-    assert verdict.note == '没有参数eps'
-    monkeypatch.setattr(lang, '_chosen', 'en')
-    assert verdict.note == 'no argument eps'

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from d2lmini.trials import rows as trials
+from d2lmini.trials import plan as trials
 from d2lmini.trials import table as trial_table
-from d2lmini.trials.exact import run_shift
+from d2lmini.trials.formula import run_shift
 from d2lmini.trials.nets import (
     Unsteady,
     accuracy_on,
@@ -29,7 +29,7 @@ from d2lmini.trials.nets import (
     trial_images,
 )
 
-TABLE = Path(__file__).parents[1] / 'notebooks' / 'claims.csv'
+TABLE = Path(__file__).parents[2] / 'notebooks' / 'claims.csv'
 ROWS = trial_table.read_rows(TABLE) if TABLE.exists() else []
 # Cheap rows: the numbers of the first seed are made again.
 EXACT = [

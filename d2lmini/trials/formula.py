@@ -22,7 +22,6 @@ def run_depth(seed: int, *, block: str, depth: int) -> Numbers:
 
     Parameters
     ----------
-    seed : int
     block : str, as `stacked` takes it
     depth : int, hidden layers of width 256; batch of 256
 
@@ -54,7 +53,6 @@ def run_shift(seed: int, *, place: str, p: float) -> Numbers:
 
     Parameters
     ----------
-    seed : int
     place : str
         Where dropout stands: 'signed' or 'relu', before the linear layer
         under it, on inputs of mean 0 or on those after a ReLU; or 'after'.
@@ -80,24 +78,26 @@ def run_shift(seed: int, *, place: str, p: float) -> Numbers:
     net = nn.Sequential(*parts)
     with torch.no_grad():
         net(X)
-        seen = norm.running_var
-        net.eval()
-        with probe.activations(
-            net, probe.chosen(net, nn.BatchNorm1d), of='input'
-        ) as record:
-            net(X)
-    (values,) = (inputs[0] for inputs in record.values())
+    return {'ratio': variance_ratio(net, X)}
+
+
+def variance_ratio(net: nn.Module, X: Tensor) -> float:
+    """Return the variance in evaluation over that remembered from training.
+
+    Taken at the input of the last BN layer and averaged over the features;
+    the net is left in evaluation mode.
+    """
+    name = probe.chosen(net, nn.BatchNorm1d)[-1]
+    net.eval()
+    with torch.no_grad(), probe.activations(net, [name], of='input') as got:
+        net(X)
+    seen = net.get_submodule(name).running_var
     assert isinstance(seen, Tensor)
-    return {'ratio': float((values.var(dim=0) / seen).mean())}
+    return float((got[name][0].var(dim=0) / seen).mean())
 
 
 def run_bias(seed: int, *, block: str) -> Numbers:
     """Train with and without a bias in the hidden layers, in float64.
-
-    Parameters
-    ----------
-    seed : int
-    block : str, as `stacked` takes it
 
     Returns
     -------
@@ -137,11 +137,6 @@ def run_twin(seed: int, *, block: str) -> Numbers:
     hidden weights. The other has no decay; the rate of each hidden layer is
     multiplied by c^2 / (1 - lr decay), where c is its weight's norm over
     the norm of the first net's.
-
-    Parameters
-    ----------
-    seed : int
-    block : str, as `stacked` takes it
 
     Returns
     -------
@@ -187,10 +182,6 @@ def run_twin(seed: int, *, block: str) -> Numbers:
 
 def made_up(seed: int) -> Pair:
     """Return 512 examples of 20 features and 4 classes; set the seed.
-
-    Parameters
-    ----------
-    seed : int
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Checks the reader's machine: what is fine, and what to do about the rest."""
+"""What lesson 00 says of this computer: what is fine, what to do otherwise."""
 
 import re
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from html import escape
 from typing import Any
 
 from d2lmini.machine import folders, system
-from d2lmini.machine.system import Look
+from d2lmini.machine.system import Found
 from d2lmini.show.lang import Words, tr, words
 from d2lmini.show.notebook import in_notebook, publish
 
-LOOKS: dict[Words, Callable[[], Look]] = {
+CHECKS: dict[Words, Callable[[], Found]] = {
     ('Python', 'Python'): system.python,
     ('程序包', 'packages'): system.packages,
     ('设备', 'device'): system.device,
@@ -66,18 +66,13 @@ def check() -> None:
 
 
 def findings() -> list[Finding]:
-    """Look at everything.
-
-    Returns
-    -------
-    list of Finding, a row each; a look that fails gives a row that says so
-    """
-    return [_finding(what, look) for what, look in LOOKS.items()]
+    """Run every check; one that fails gives a row that says so."""
+    return [_finding(what, run) for what, run in CHECKS.items()]
 
 
-def _finding(what: Words, look: Callable[[], Look]) -> Finding:
+def _finding(what: Words, run: Callable[[], Found]) -> Finding:
     try:
-        return Finding(what, *look())
+        return Finding(what, *run())
     except Exception as e:  # whatever is broken, the other rows still help
         why = f'`{type(e).__name__}: {e}`'
         return Finding(
@@ -151,7 +146,3 @@ def _slider() -> dict[str, Any]:
         '（运行之后，这里是一个滑块。）', '(Run the cell: here is a slider.)'
     )
     return bundle
-
-
-if __name__ == '__main__':
-    check()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from d2lmini.trials import exact, parts, runs
-from d2lmini.trials.exact import Numbers
+from d2lmini.trials import formula, training
+from d2lmini.trials.formula import Numbers
 from d2lmini.trials.table import Setting
 
 SEEDS = range(5)
@@ -26,12 +26,7 @@ class Trial:
 
 
 def every(**options: Any) -> list[Setting]:
-    """Return all combinations of some options, each a setting.
-
-    Parameters
-    ----------
-    **options : a list of values each
-    """
+    """Return all combinations of some options' values, each a setting."""
     return [
         dict(zip(options, values, strict=True))
         for values in product(*options.values())
@@ -39,13 +34,13 @@ def every(**options: Any) -> list[Setting]:
 
 
 TRIALS = {
-    'rates': Trial(runs.run_rates, every(block=[PLAIN, BN], lr=RATES)),
+    'rates': Trial(training.run_rates, every(block=[PLAIN, BN], lr=RATES)),
     'lenet': Trial(
-        runs.run_lenet,
+        training.run_lenet,
         every(norm=['none'], lr=RATES[3:6]) + every(norm=['bn'], lr=RATES),
     ),
     'init': Trial(
-        runs.run_init,
+        training.run_init,
         every(
             block=[PLAIN, BN],
             scale=[0.01, 0.1, 0.3, 1.0, 3.0, 10.0],
@@ -53,23 +48,23 @@ TRIALS = {
         ),
     ),
     'noise': Trial(
-        runs.run_rates,
+        training.run_rates,
         every(
             block=['linear-norm-noise1-relu', 'linear-norm-noise3-relu'],
             lr=[0.03, 0.1, 0.3],
         ),
     ),
     'end': Trial(
-        runs.run_end,
+        training.run_end,
         every(net=['mlp'], norm=['none', 'bn'], lr=[0.03, 0.1])
         + every(net=['lenet'], norm=['none', 'bn'], lr=[1.0]),
     ),
     'shift': Trial(
-        exact.run_shift,
+        formula.run_shift,
         every(place=['signed', 'relu', 'after'], p=[0.1, 0.3, 0.5, 0.7]),
     ),
     'dropout': Trial(
-        parts.run_dropout,
+        training.run_dropout,
         every(block=[PLAIN, BN], last=[''], p=[0.0])
         + [
             {'block': block, 'last': last, 'p': p}
@@ -83,17 +78,17 @@ TRIALS = {
         ],
     ),
     'order': Trial(
-        runs.run_rates,
+        training.run_rates,
         every(block=['linear-relu-norm'], lr=[0.03, 0.1, 0.3, 1.0])
         + every(
             block=['linear-norm-sigmoid', 'linear-sigmoid-norm'],
             lr=[0.1, 0.3, 1.0, 3.0],
         ),
     ),
-    'bias': Trial(exact.run_bias, every(block=[PLAIN, BN])),
-    'twin': Trial(exact.run_twin, every(block=[PLAIN, BN])),
+    'bias': Trial(formula.run_bias, every(block=[PLAIN, BN])),
+    'twin': Trial(formula.run_twin, every(block=[PLAIN, BN])),
     'decay': Trial(
-        parts.run_decay,
+        training.run_decay,
         [
             {'block': block, 'lr': lr, 'wd': wd}
             for block, lr, wd in (
@@ -111,11 +106,11 @@ TRIALS = {
         ],
     ),
     'depth': Trial(
-        exact.run_depth,
+        formula.run_depth,
         every(block=[PLAIN, BN, 'linear-norm'], depth=[5, 10, 20, 40]),
     ),
     'gamma-beta': Trial(
-        parts.run_gamma_beta,
+        training.run_gamma_beta,
         every(
             train=[
                 'all',

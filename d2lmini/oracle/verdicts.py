@@ -13,8 +13,6 @@ from d2lmini.oracle.measure import Column, Make
 from d2lmini.show.figure import COLORS
 from d2lmini.show.lang import Fault, tr, words
 
-__all__ = ['COLUMNS', 'Column', 'Table', 'Verdict', 'compare', 'table']
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -36,11 +34,6 @@ class Verdict:
     def ok(self) -> bool:
         """Whether the difference is within the column's tolerance."""
         return self.difference <= self.column.tolerance
-
-    @property
-    def note(self) -> str:
-        """Why no difference was taken, in the reader's language."""
-        return _say(self.zh, self.en)
 
     def _short(self) -> tuple[str, str]:
         """Return the verdict in a word or two, in both languages."""
@@ -111,7 +104,7 @@ class Table:
             what = _say(row[0].column.zh, row[0].column.en)
             lines.append([what, *(_say(*verdict._short()) for verdict in row)])
             notes += [
-                f'{name}, {what}: {verdict.note}'
+                f'{name}, {what}: {_say(verdict.zh, verdict.en)}'
                 for name, verdict in zip(self.results, row, strict=True)
                 if verdict.en
             ]
@@ -145,16 +138,7 @@ def compare(make: Make) -> list[Verdict]:
 
 
 def table(results: dict[str, list[Verdict]]) -> Table:
-    """Return the verdicts of several layers side by side.
-
-    Parameters
-    ----------
-    results : dict, by the layer's name, what `oracle.compare` returned
-
-    Raises
-    ------
-    ValueError : no results
-    """
+    """Return the verdicts of several layers side by side, as a `Table`."""
     return Table(results)
 
 
