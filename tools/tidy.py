@@ -11,8 +11,11 @@ the words that were saved beside it. A picture is kept as such, its alt text
 in the output's metadata; the HTML that holds it once more is for JupyterLab,
 which reads alt text nowhere else, and viewers that drop addresses with data
 would show nothing in its place.
+
+What answers a guess is folded: JupyterLab unfolds it when the cell is run.
 """
 
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +23,7 @@ from pathlib import Path
 import nbformat
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
+GUESS = re.compile(r'\*\*(猜一猜|Guess)')
 BEGIN, END = 'iopub.status.busy', 'iopub.status.idle'
 
 
@@ -38,6 +42,22 @@ def seconds(cell: nbformat.NotebookNode) -> float:
         for key in (BEGIN, END)
     )
     return (end - begin).total_seconds()
+
+
+def answers(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the code cells whose outputs answer a guess.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+    """
+    found, guessed = [], False
+    for cell in notebook.cells:
+        if cell.cell_type == 'markdown':
+            guessed = bool(GUESS.search(cell.source))
+        elif guessed and cell.outputs and not cell.id.startswith('turn-'):
+            found.append(cell)
+    return found
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -59,6 +79,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
                 data.pop(VIEW, None)
             if 'image/png' in data:
                 data.pop('text/html', None)
+    for cell in answers(notebook):
+        cell.metadata.setdefault('jupyter', {})['outputs_hidden'] = True
 
 
 if __name__ == '__main__':

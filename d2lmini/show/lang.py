@@ -1,8 +1,9 @@
 """The reader's language: the switch, words in it, and its memory.
 
-Prose cells carry `<div lang="zh">` or `<div lang="en">`, captions a `lang`
-attribute. One style rule beside the switch hides what is not wanted, in its
-own notebook only. Where that rule can't reach, both languages show.
+Prose stands in `<div lang="zh">` or `<div lang="en">`, headings hold a
+`<span>` of each, captions a `lang` attribute. One style rule beside the switch
+hides what is not wanted, in its own notebook only. Where that rule can't
+reach, both languages show.
 """
 
 import os
@@ -123,13 +124,16 @@ def style(language: str) -> str:
     hidden = {'zh': 'en', 'en': 'zh'}.get(language)
     if hidden is None:
         return ''
-    # The mark scopes the rule: another notebook may show another language.
-    here = f'.jp-Notebook:has(.d2l-hide-{hidden})'
+    # The mark scopes the rule: another notebook in the same window may show
+    # another language. A page that is not JupyterLab's holds one notebook.
+    page = ':is(.jp-Notebook, body:not(:has(.jp-Notebook)))'
+    here = f'{page}:has(.d2l-hide-{hidden})'
+    cells = '.jp-MarkdownCell', '.text_cell'  # else an empty frame is left
+    rules = [f'{here} :is(div, span)[lang={hidden}]']
+    rules += [f'{here} {each}:has(div > div[lang={hidden}])' for each in cells]
     return (
-        f'<span class="d2l-hide-{hidden}"></span><style>'
-        f'{here} .jp-MarkdownCell:has(.jp-RenderedMarkdown [lang={hidden}]),'
-        f'{here} .d2l-words[lang={hidden}]'
-        '{display:none !important}</style>'
+        f'<span class="d2l-hide-{hidden}"></span>'
+        f'<style>{", ".join(rules)} {{display:none !important}}</style>'
     )
 
 

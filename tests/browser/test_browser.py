@@ -38,15 +38,16 @@ It is $\\beta$.
 </details>"""
 ALT = 'A line from 1 to 2 & "up".'
 PICTURE_CODE = f"""\
-from d2lmini.show.figure import new_figure, show
+from d2lmini.show.figure import new_figure, show_figure
 fig, (ax,) = new_figure()
 ax.plot([1, 2])
-show(fig, {ALT!r}, '一条上升的线。', 'A rising line.')
+show_figure(fig, {ALT!r}, '一条上升的线。', 'A rising line.')
 """
 TRAINING = """\
 import torch
 from torch import nn
-from d2lmini import live, train_ch6
+from d2lmini import train_ch6
+from d2lmini.show import live
 live.SHARE = 1  # enough frames, however slow the machine
 X, y = torch.rand(256, 784), torch.arange(256) % 10
 net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
@@ -86,8 +87,11 @@ def lesson(lab: Lab, context: BrowserContext) -> Iterator[Notebook]:
 def lesson_cells(*saved: Any) -> list[Any]:
     """Return the cells of a lesson; `saved` are the switch's outputs."""
     return [
-        prose('# Training and inference · 训练与推理'),
-        code('from d2lmini import lang\nlang.switch()', outputs=[*saved]),
+        prose(
+            '# <span lang="zh">训练与推理</span> '
+            '<span lang="en">Training and inference</span>'
+        ),
+        code('from d2lmini.show import switch\nswitch()', outputs=[*saved]),
         prose('<div lang="zh">\n\n训练时用小批量的均值。\n\n</div>'),
         prose('<div lang="en">\n\nTraining uses the batch.\n\n</div>'),
         code(PICTURE_CODE),

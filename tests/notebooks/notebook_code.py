@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from unicodedata import east_asian_width
 
+import tidy
 from notebook_lint import ROOT, Cell, Faults, Lesson
 
 KILOBYTES = {'01': 600, '05': 600}  # where pictures are the lesson
@@ -146,16 +147,31 @@ def pictures_have_alt_text(lesson: Lesson) -> Faults:
         if re.search(r'!\[\s*\]\(', cell.source) or not has_alt(cell.source):
             yield f'{cell}: say what the picture shows: ![words](file)'
     for cell in lesson.code:
-        for data in (out.get('data', {}) for out in cell.outputs):
-            html = data.get('text/html', '')
-            lacks = any(kind in data for kind in PICTURES) and not (
-                '<img' in html or '<svg' in html
-            )
-            if lacks or not has_alt(html):
+        for out in cell.outputs:
+            data, about = out.get('data', {}), out.get('metadata', {})
+            kinds = [kind for kind in PICTURES if kind in data]
+            if not all(about.get(kind, {}).get('alt') for kind in kinds):
                 yield (
                     f'{cell}: the saved picture has no alt text: show it by '
-                    "d2lmini.show.figure.show(fig, 'what it shows', ...)"
+                    "d2lmini.show.plot(..., alt='what it shows')"
                 )
+            html = str(data.get('text/html', ''))
+            if 'data:' in html or not has_alt(html):
+                yield (
+                    f'{cell}: a picture is saved inside HTML, where some '
+                    'viewers drop it: run "make outputs"'
+                )
+
+
+def answers_are_folded(lesson: Lesson) -> Faults:
+    answers = {cell.id for cell in tidy.answers(lesson.nb)}
+    for cell in lesson.code:
+        folded = cell.raw.metadata.get('jupyter', {}).get('outputs_hidden')
+        if (cell.raw.id in answers) != bool(folded):
+            yield (
+                f'{cell}: the saved output that answers a guess is folded, '
+                'and no other: run "make outputs"'
+            )
 
 
 def the_file_is_small(lesson: Lesson) -> Faults:
@@ -175,5 +191,6 @@ RULES = (
     outputs_hold_no_error,
     no_widget_is_saved,
     pictures_have_alt_text,
+    answers_are_folded,
     the_file_is_small,
 )

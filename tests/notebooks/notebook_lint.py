@@ -13,12 +13,15 @@ from typing import Any
 
 import nbformat
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LANGUAGES = {'lang-zh': 'zh', 'lang-en': 'en'}
 NAME = re.compile(r'\d\d_[a-z0-9_]+\.ipynb')
 HAN = r'\u4e00-\u9fff'
 LINK = re.compile(r'!?\[([^\]]*)\]\(([^)\s]+)[^)]*\)')
-HEADING = re.compile(rf'(#{{1,3}}) .*[{HAN}].* · .*[A-Za-z].*')
+HEADING = re.compile(
+    rf'(#{{1,3}}) ([\d.]+ )?<span lang="zh">[^<\n]*[{HAN}][^<\n]*</span> '
+    rf'<span lang="en">[^<\n{HAN}]*[A-Za-z][^<\n{HAN}]*</span>'
+)
 FORMULAS = re.compile(r'(\s*\$\$[^$]+\$\$)+\s*')
 
 
@@ -122,14 +125,15 @@ def a_cell_without_language_is_for_both(lesson: Lesson) -> Faults:
         ):
             yield (
                 f'{cell}: without the tag lang-zh or lang-en it may hold one '
-                'heading "## 中文 · English", $$formulas$$, or links to other '
-                'lessons, "中文 · English: [...](...)"; tag it or split it'
+                'heading \'## 1 <span lang="zh">中文</span> <span lang="en">'
+                "English</span>', $$formulas$$, or links to other lessons, "
+                '"中文 · English: [...](...)"; tag it or split it'
             )
 
 
 def headings_descend(lesson: Lesson) -> Faults:
     if not lesson.cells or not lesson.cells[0].source.startswith('# '):
-        yield 'cell 0: the first cell is the title: "# 中文 · English"'
+        yield 'cell 0: the first cell is the title, a heading with one "#"'
     before = 1
     for cell in lesson.markdown[1:]:
         match = HEADING.fullmatch(cell.source)
@@ -143,10 +147,10 @@ def headings_descend(lesson: Lesson) -> Faults:
 
 
 def the_switch_comes_first(lesson: Lesson) -> Faults:
-    if lesson.code and 'lang.switch()' not in lesson.code[0].source:
+    if lesson.code and 'switch()' not in lesson.code[0].source:
         yield (
             f'{lesson.code[0]}: the first code cell is the language switch: '
-            '"from d2lmini import lang", then "lang.switch()"'
+            '"from d2lmini.show import switch", then "switch()"'
         )
 
 

@@ -1,4 +1,4 @@
-"""Lessons with the answers filled in: python tests/solved.py FOLDER OUT.
+"""Lessons with answers filled in: python tests/notebooks/solved.py FROM TO.
 
 A stub is a code cell that ends in a check; its answer is the ```python block
 in the <details> of the task before it. In a solved copy the check is followed

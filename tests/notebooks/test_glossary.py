@@ -1,41 +1,27 @@
 """The glossary: its rows, and the page that is made of them."""
 
 import csv
-import importlib.util
 import re
 from pathlib import Path
-from typing import Any
 
+import glossary
 import pytest
 from notebook_lint import HAN
 
-FOLDER = Path(__file__).parents[1] / 'notebooks'
+FOLDER = Path(__file__).parents[2] / 'notebooks'
 NAMES = ['zh', 'en', 'code', 'avoid', 'note']
 SOURCE = (FOLDER / 'glossary.tsv').read_text(encoding='utf8')
 ROWS = list(csv.DictReader(SOURCE.splitlines(), delimiter='\t'))
 
 
-def script() -> Any:
-    """Return the script that writes the page, as a module."""
-    path = FOLDER / 'make_glossary.py'
-    spec = importlib.util.spec_from_file_location('make_glossary', path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MAKE = script()
-
-
 def test_the_page_is_up_to_date() -> None:
     page = (FOLDER / 'glossary.md').read_text(encoding='utf8')
-    same = page == MAKE.page(SOURCE)
-    assert same, 'run notebooks/make_glossary.py, or "make outputs"'
+    same = page == glossary.page(SOURCE)
+    assert same, 'run tools/glossary.py, or "make outputs"'
 
 
 def test_the_page_has_a_line_for_each_row() -> None:
-    head, *lines = [x for x in MAKE.page(SOURCE).splitlines() if '|' in x]
+    head, *lines = [x for x in glossary.page(SOURCE).splitlines() if '|' in x]
     assert (
         head
         == '| 中文 | English | 代码 · in code | 不写作 · not | 说明 · note |'
@@ -46,17 +32,17 @@ def test_the_page_has_a_line_for_each_row() -> None:
 
 def test_a_dash_is_nothing_and_code_is_code() -> None:
     row = '动量\tmomentum\tmomentum, m\t-\t减号 a-b'
-    page = MAKE.page('\t'.join(NAMES) + f'\n{row}\n')
+    page = glossary.page('\t'.join(NAMES) + f'\n{row}\n')
     assert page.endswith(
         '| 动量 | momentum | `momentum`, `m` |  | 减号 a-b |\n'
     )
-    assert '`' not in MAKE.page('\t'.join(NAMES) + '\n轮\tepoch\t-\t-\t-')
+    assert '`' not in glossary.page('\t'.join(NAMES) + '\n轮\tepoch\t-\t-\t-')
 
 
 @pytest.mark.parametrize('row', ['轮\tepoch', '轮\tepoch\t-\t-\ta|b'])
 def test_a_row_that_would_break_the_table_is_refused(row: str) -> None:
     with pytest.raises(ValueError, match='must have 5 cells'):
-        MAKE.page('\t'.join(NAMES) + '\n' + row)
+        glossary.page('\t'.join(NAMES) + '\n' + row)
 
 
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row['en'])

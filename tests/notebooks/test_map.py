@@ -7,7 +7,7 @@ import pytest
 from notebook_lint import Lesson
 from notebook_words import Prose, body
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LESSONS = [Lesson(p) for p in sorted((ROOT / 'notebooks').glob('*.ipynb'))]
 START = LESSONS[0]
 MAP = '\n'.join(c.source for c in START.markdown if c.source.count('\n|') > 1)

@@ -49,11 +49,12 @@ The moving average, $\\text{old}$.
 
 </details>""",
 }
-PICTURE = {
-    'image/png': 'iVBORw0KGgo=',
-    'text/html': '<img src="data:image/png;base64,99.9" alt="two lines">',
-    'text/plain': 'two lines',
-}
+PICTURE = {'image/png': 'iVBORw0KGgo=', 'text/plain': 'two lines'}
+ALT = {'image/png': {'alt': 'two lines'}}
+
+
+def heading(marks: str, zh: str, en: str) -> str:
+    return f'{marks} <span lang="zh">{zh}</span> <span lang="en">{en}</span>'
 
 
 def markdown(name: str, source: str, **metadata: Any) -> NotebookNode:
@@ -80,18 +81,18 @@ def code(name: str, count: int, source: str, *outputs: Any) -> NotebookNode:
 def good() -> NotebookNode:
     """Make a small lesson that keeps every rule."""
     cells = [
-        markdown('title', '# 03 样品 · Sample'),
+        markdown('title', heading('# 03', '样品', 'Sample')),
         *twins('promise', '这一课很短。', 'This lesson is short.'),
-        code('switch', 1, 'from d2lmini import lang\n\nlang.switch()'),
+        code('switch', 1, 'from d2lmini.show import switch\n\nswitch()'),
         code('imports', 2, 'import torch\n\nimport d2lmini as d2l'),
-        markdown('mean-heading', '## 1 均值 · Mean'),
+        markdown('mean-heading', heading('## 1', '均值', 'Mean')),
         markdown('mean-formula', '$$\n\\hat\\mu=\\frac1n\\sum x_i\n$$'),
         code(
             'train',
             3,
             'print(acc, 1000)',
             v4.new_output('stream', text='0.878 1000\n'),
-            v4.new_output('display_data', PICTURE),
+            v4.new_output('display_data', PICTURE, metadata=ALT),
         ),
         *twins('saw', SAW['zh'], SAW['en']),
         markdown(
@@ -195,7 +196,12 @@ BROKEN: list[tuple[Rule, Change, str]] = [
     ),
     (
         lint.a_cell_without_language_is_for_both,
-        put('mean-heading', 'Mean', 'Mean\n\nWords.'),
+        put('mean-heading', '</span> ', '</span>\n\nWords. '),
+        'mean-heading',
+    ),
+    (
+        lint.a_cell_without_language_is_for_both,
+        source('mean-heading', '## 1 均值 · Mean'),
         'mean-heading',
     ),
     (
@@ -269,6 +275,21 @@ BROKEN: list[tuple[Rule, Change, str]] = [
     (
         program.pictures_have_alt_text,
         output('train', **{'text/html': '<img src="x">'}),
+        'train',
+    ),
+    (
+        program.pictures_have_alt_text,
+        output('train', **{'text/html': '<img src="data:," alt="a">'}),
+        'inside HTML',
+    ),
+    (
+        program.answers_are_folded,
+        put('mean-formula', '$$\n', '**Guess**: how many?\n\n$$\n'),
+        'train',
+    ),
+    (
+        program.answers_are_folded,
+        update('train', metadata={'jupyter': {'outputs_hidden': True}}),
         'train',
     ),
     (

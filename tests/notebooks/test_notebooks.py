@@ -10,7 +10,7 @@ import notebook_words
 import pytest
 from notebook_lint import Faults, Lesson
 
-FOLDER = Path(__file__).parents[1] / 'notebooks'
+FOLDER = Path(__file__).parents[2] / 'notebooks'
 LESSONS = [Lesson(path) for path in sorted(FOLDER.glob('*.ipynb'))]
 RULES = (
     *notebook_lint.RULES,
