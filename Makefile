@@ -65,8 +65,8 @@ PROMPT := --ServerApp.kernel_websocket_connection_class=d2lmini.machine.serve.Pr
 # but this machine can reach the server.
 lab: $(READY)-lab
 	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 $(PROMPT) \
-	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root) \
-	  $(firstword $(NOTEBOOKS))
+	  --LabApp.default_url=/lab/tree/$(firstword $(NOTEBOOKS)) \
+	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
 lint: $(READY)-test
 	$(PY) -m ruff check .
