@@ -1,42 +1,43 @@
-"""The checks of the exercises at the end of the lessons.
+"""The exercises of the lessons: what is asked, and what goes wrong in it.
 
-Each is called with the learner's answer and returns a `Report`. Lesson 03
-has more of them in `d2lmini.exercises.check`.
+Each name is called with the learner's answer and returns a `Report`, which
+says whether it is right, shows the smallest case that is not, and leads on
+from the mistake if it is a known one.
 """
 
-from d2lmini.exercises.check import check_batch_norm, check_BatchNorm
-from d2lmini.exercises.turn_average import check_replay, check_warm
-from d2lmini.exercises.turn_backward import (
+from d2lmini.exercises.batch_norm import check_batch_norm, check_BatchNorm
+from d2lmini.exercises.lesson01 import (
+    check_frozen_sgd,
+    check_gradient_norms,
+    check_relative_update,
+    check_share,
+)
+from d2lmini.exercises.lesson02 import (
     check_conv_backward,
-    check_remember_var,
-)
-from d2lmini.exercises.turn_bias import check_without_bias
-from d2lmini.exercises.turn_concise import (
-    check_momentum_to_torch,
-    check_norm_for,
-)
-from d2lmini.exercises.turn_convert import check_to_torch_state
-from d2lmini.exercises.turn_equations import (
     check_statistics,
     check_undo,
     check_x_hat,
 )
-from d2lmini.exercises.turn_freeze import check_freeze_norms
-from d2lmini.exercises.turn_gradients import check_gradient_norms
-from d2lmini.exercises.turn_modes import (
+from d2lmini.exercises.lesson03 import check_remember_var
+from d2lmini.exercises.lesson04 import (
+    check_momentum_to_torch,
+    check_norm_for,
+    check_to_torch_state,
+    check_without_bias,
+)
+from d2lmini.exercises.lesson05 import (
+    check_half_life,
+    check_largest_eps,
+    check_replay,
+    check_warm,
+)
+from d2lmini.exercises.lesson06 import (
     check_accuracy_of,
+    check_decay_groups,
+    check_freeze_norms,
+    check_refresh,
     check_still_training,
 )
-from d2lmini.exercises.turn_momentum import check_half_life, check_largest_eps
-from d2lmini.exercises.turn_motivation import (
-    check_relative_update,
-    check_share,
-)
-from d2lmini.exercises.turn_optimizer import (
-    check_decay_groups,
-    check_frozen_sgd,
-)
-from d2lmini.exercises.turn_refresh import check_refresh
 
 __all__ = [
     'check_BatchNorm',

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Words = tuple[str, str]  # the same in Chinese and in English
+from d2lmini.show.lang import Words
+
 MANY = 24  # a tensor with more numbers is shown by its shape and first ones
 
 
@@ -41,6 +42,8 @@ def difference(got: Any, want: Any, tolerance: float) -> Words | None:
         pairs = [(got[key], want[key]) for key in want]
         return _first(pairs, tolerance)
     if isinstance(want, (tuple, list)):
+        if isinstance(got, (Tensor, np.ndarray)) and got.ndim == 1:
+            got = got.tolist()
         if not isinstance(got, (tuple, list)):
             return _kind(got, want)
         if len(got) != len(want):

@@ -1,11 +1,14 @@
 """Runs a learner's code so that nothing it does harms the session.
 
-What it raises becomes a sentence, what never ends is stopped, what it prints
-is kept, and random numbers, gradients' mode and the default type stay.
+What it raises becomes a sentence, what never ends is stopped, on every system
+and in every thread; what it prints is kept, and random numbers, gradients'
+mode and the default type stay.
 """
 
+import ctypes
 import io
 import random
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,10 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from d2lmini.exercises.limit import TooLong, limited
 from d2lmini.show.lang import Fault
 
 LIMIT = 5.0  # seconds that one run may take
+AGAIN = 0.2  # seconds until a run that swallowed the stop is stopped again
 MOST = 10_000  # letters kept of what is printed
 # Frames of these are not the learner's: packages, Python's own, the course.
 _OTHERS = (
@@ -29,6 +32,66 @@ _OTHERS = (
     str(Path(traceback.__file__).parent),
     str(Path(__file__).parent),
 )
+
+
+class TooLong(BaseException):
+    """Raised in code that runs too long; `except Exception` lets it by."""
+
+
+class _Watch:
+    """A thread that stops the one that made it, after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._watched = threading.get_ident()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        threading.Thread(
+            target=self._wait, args=(seconds,), daemon=True
+        ).start()
+
+    def _wait(self, seconds: float) -> None:
+        while not self._over.wait(seconds):
+            with self._lock:
+                if not self._over.is_set():
+                    _interrupt(self._watched, ctypes.py_object(TooLong))
+            seconds = AGAIN  # a bare `except:` may have swallowed it
+
+    def end(self) -> None:
+        with self._lock:
+            self._over.set()
+            _interrupt(self._watched, None)  # one that is not raised yet
+
+
+def _interrupt(thread: int, error: Any) -> None:
+    """Raise an exception in another thread, or take it back with None.
+
+    It works in every thread and on every system; signals, and `alarm` above
+    all, do not.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+
+
+def limited(call: Callable[[], Any], seconds: float) -> Any:
+    """Return what `call` returns, or stop it.
+
+    Parameters
+    ----------
+    call : callable without arguments
+    seconds : float
+
+    Raises
+    ------
+    TooLong : it was still running then
+    Exception : what `call` raises
+    """
+    watch = _Watch(seconds)
+    try:
+        return call()
+    finally:
+        try:
+            watch.end()
+        except TooLong:  # it came just now: the next one is AGAIN away
+            watch.end()
+            raise
 
 
 class Changed(Fault):
@@ -39,11 +102,25 @@ class Changed(Fault):
     name : str, the input's
     """
 
+    key = 'changed'
+
     def __init__(self, name: str) -> None:
         super().__init__(
             f'它改动了输入`{name}`。算出新的张量，不要写进来的那个',
             f'it changes its input `{name}`: make a new tensor, and do not '
             'write into the one that came in',
+        )
+
+
+class Nothing(Fault):
+    """An answer came back without a result."""
+
+    key = 'nothing'
+
+    def __init__(self) -> None:
+        super().__init__(
+            '什么也没有返回：检查最后有没有`return`',
+            'it returns nothing: look for the `return` at its end',
         )
 
 
@@ -53,7 +130,7 @@ class Trouble:
 
     Attributes
     ----------
-    key : 'untried', 'raised', 'looped', 'changed', 'arguments' or 'kind'
+    key : 'untried', 'nothing', 'raised', 'looped', 'changed' or 'kind'
     zh, en : str, one sentence; code stands between ticks
     what : str, the error alone, the same wherever it was raised
     """
@@ -114,7 +191,7 @@ def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
         except NotImplementedError:
             trouble = Trouble('untried', '还没有做', 'not tried yet')
         except Fault as e:
-            key = 'changed' if isinstance(e, Changed) else 'kind'
+            key = getattr(e, 'key', 'kind')
             trouble = Trouble(key, f'{e.zh}。', f'{_upper(e.en)}.', what_of(e))
         except (Exception, SystemExit) as e:
             trouble = _raised(e)

@@ -1,13 +1,16 @@
 """What a check tells the learner, in both languages, as text and as HTML."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from d2lmini.exercises.alike import Words, show
+from d2lmini.exercises.compare import show
 from d2lmini.show.figure import COLORS
-from d2lmini.show.lang import tr, words
+from d2lmini.show.lang import Words, tr, words
+
+Name = str | Words  # of a result: as in code, or in both languages
 
 
 @dataclass(frozen=True)
@@ -17,14 +20,14 @@ class Example:
     Attributes
     ----------
     input : (zh, en), the arguments, a line each, or the case in words
-    expected, got : any; `got` is None where nothing came
-    item : str, which of several results; empty if there is one
+    expected, got : any; None where nothing came, or it is not to be told
+    item : str or (zh, en), which of several results; '' if there is one
     """
 
     input: Words
     expected: Any
     got: Any
-    item: str = ''
+    item: Name = ''
 
     def lines(self) -> list[Words]:
         """Return the example as lines; they begin with two spaces."""
@@ -35,7 +38,13 @@ class Example:
         want, got = show(self.expected), show(self.got)
         if want == got:  # alike in the digits shown
             want, got = str(self.expected), str(self.got)
-        of = f'`{self.item}` = ' if self.item else ''
+        if self.expected is None:
+            return [*found, (f'  你写的是`{got}`', f'  you wrote `{got}`')]
+        of = (
+            f'`{self.item}` = '
+            if isinstance(self.item, str) and self.item
+            else ''
+        )
         found.append((f'  应得：{of}`{want}`', f'  expected: {of}`{want}`'))
         if self.got is not None:
             found.append((f'  得到：{of}`{got}`', f'  got: {of}`{got}`'))
@@ -64,12 +73,12 @@ class Report:
     trouble: str | None = None
     case: Example | None = None
     lines: tuple[Words, ...] = ()
-    _answer: str = ''
+    _answer: Callable[[], str] = str
 
     def answer(self) -> None:
         """Print the solution."""
         nothing = tr('这道题没有写好的答案。', 'No answer is written here.')
-        print(self._answer.strip('\n') or nothing)
+        print(self._answer().strip('\n') or nothing)
 
     def _told(self) -> tuple[Words, ...]:
         if self.tried:

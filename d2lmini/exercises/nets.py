@@ -51,8 +51,3 @@ def small_batch(norm: Any = None, *, stale: bool = False) -> tuple[Any, ...]:
     if stale:
         torch.autograd.backward(cross_entropy(net(X.flip(1)), y))
     return net, X, y
-
-
-def linear_layers(net: nn.Module) -> list[nn.Linear]:
-    """Return the fully connected layers of a net, bottom to top."""
-    return [m for m in net.modules() if isinstance(m, nn.Linear)]

@@ -1,0 +1,690 @@
+"""Judges a learner's answer, and names the mistake in it.
+
+The answer runs on small cases, and so does what is right. Where they differ,
+each known mistake runs on the same cases: the one that gives what the
+learner's code gave, in all of them, is the learner's.
+"""
+
+import copy
+import dis
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import combinations
+from textwrap import dedent
+from typing import Any
+
+from torch import Tensor, nn
+
+from d2lmini.exercises.compare import difference, show
+from d2lmini.exercises.guard import (
+    Changed,
+    Nothing,
+    Outcome,
+    Trouble,
+    run,
+    untouched,
+)
+from d2lmini.exercises.report import Example, Name, Report
+from d2lmini.show.lang import Fault, Words
+
+Code = Callable[..., Any]
+Results = dict[Name, Any]  # what an answer gives, by name
+
+
+# What an exercise is made of.
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Arguments to try an answer on.
+
+    Attributes
+    ----------
+    args : tuple, copied for each run, or a callable that makes one
+    zh, en : str, the case in words, code in ticks; else the arguments show
+    tolerance : float or None, for this case; None for the exercise's
+    """
+
+    args: Any
+    zh: str = ''
+    en: str = ''
+    tolerance: float | None = None
+
+    def fresh(self) -> tuple[Any, ...]:
+        """Return arguments that may be written into."""
+        if callable(self.args):  # a copy would lose the gradients in a net
+            return tuple(self.args())
+        return copy.deepcopy(self.args)
+
+
+class Mistake:
+    """A mistake that learners are known to make; one of the three below.
+
+    Attributes
+    ----------
+    zh, en : str, one hint each that says what to look at; code in ticks
+    rough : bool
+        True where only *which* cases go wrong tells the mistake, and not
+        what comes out, as with rounding errors.
+    """
+
+    def __init__(self, zh: str, en: str, rough: bool = False) -> None:
+        self.zh, self.en, self.rough = zh, en, rough
+        self.key = ''  # the exercise gives it its own
+
+
+class Edit(Mistake):
+    """The right answer with a few words changed.
+
+    Parameters
+    ----------
+    old, new : str, or tuples of as many, for several places
+        Each old one is replaced wherever it stands.
+    zh, en, rough : as in `Mistake`
+    """
+
+    def __init__(
+        self,
+        old: str | tuple[str, ...],
+        new: str | tuple[str, ...],
+        zh: str = '',
+        en: str = '',
+        rough: bool = False,
+    ) -> None:
+        super().__init__(zh, en, rough)
+        olds = (old,) if isinstance(old, str) else old
+        news = (new,) if isinstance(new, str) else new
+        self.changes = tuple(zip(olds, news, strict=True))
+
+
+class Wrong(Mistake):
+    """Another answer, written out.
+
+    Parameters
+    ----------
+    wrong : callable, or a value where a value is asked for
+    zh, en, rough : as in `Mistake`
+    """
+
+    def __init__(
+        self, wrong: Any, zh: str = '', en: str = '', rough: bool = False
+    ) -> None:
+        super().__init__(zh, en, rough)
+        self.wrong = wrong
+
+
+class Seen(Mistake):
+    """A mistake that is seen in the answer itself.
+
+    Parameters
+    ----------
+    test : callable
+        Takes the answer and returns whether the mistake is in it; asked
+        where no other mistake explains what went wrong first.
+    zh, en : as in `Mistake`
+    """
+
+    def __init__(self, test: Callable[[Any], bool], zh: str, en: str) -> None:
+        super().__init__(zh, en)
+        self.test = test
+
+
+def returned(answer: Code, *args: Any) -> Results:
+    """Look at what an answer returns: the usual `see` of an exercise."""
+    return {'': answer(*args)}
+
+
+def named(*names: Name) -> Callable[..., Results]:
+    """Look at several values that an answer returns, by their names.
+
+    Parameters
+    ----------
+    *names : str, as in code, or (zh, en)
+    """
+
+    def see(answer: Code, *args: Any) -> Results:
+        values = answer(*args)
+        if not isinstance(values, (tuple, list)) or len(values) != len(names):
+            n = len(names)
+            raise Fault(f'要返回{n}个值', f'it should return {n} values')
+        return dict(zip(names, values, strict=True))
+
+    return see
+
+
+@dataclass(eq=False)
+class Exercise:
+    """What is asked, what is right, and what is known to go wrong.
+
+    Called with a learner's answer it returns a `Report`.
+
+    Attributes
+    ----------
+    name : str, as the learner writes it
+    right : a right answer: a function or class, or the value asked for
+    cases : sequence of Case, or of arguments: a tuple, or a single one
+    mistakes : dict of Mistake, or of lists of them, by key
+        The one to be named first comes first. Of a list, which holds the
+        ways to make one mistake, the first has the hint.
+    tolerance : float, absolute and relative
+    see : callable
+        `see(answer, *args)` returns what is compared, by name.
+    may_change : tuple of str, the arguments that may be written into
+    source : str, what edits change; by default the source of `right`
+    """
+
+    name: str
+    right: Any
+    cases: Sequence[Any] = ((),)
+    mistakes: Mapping[str, Mistake | list[Mistake]] = field(
+        default_factory=dict
+    )
+    tolerance: float = 1e-4
+    see: Callable[..., Results] = returned
+    may_change: tuple[str, ...] = ()
+    source: str = ''
+
+    def __post_init__(self) -> None:
+        self.cases = tuple(map(_case, self.cases))
+        self.known: list[Mistake] = []  # all ways to make all mistakes
+        for key, ways in self.mistakes.items():
+            ways = ways if isinstance(ways, list) else [ways]
+            for way in ways:
+                way.key, way.zh, way.en = key, ways[0].zh, ways[0].en
+            self.known += ways
+
+    def __call__(self, answer: Any) -> Report:
+        """Judge an answer; see `judge`."""
+        return judge(self, answer)
+
+    @property
+    def answer(self) -> str:
+        """The solution's text."""
+        if not callable(self.right):
+            return f'{self.name} = {show(self.right)}'
+        return dedent(inspect.getsource(self.right))
+
+    @property
+    def arguments(self) -> list[str]:
+        """The names of the right answer's arguments."""
+        return [*inspect.signature(self.right).parameters]
+
+
+def _case(given: Any) -> Case:
+    if isinstance(given, Case):
+        return given
+    whole = isinstance(given, tuple) or callable(given)
+    return Case(given if whole else (given,))
+
+
+def edited(exercise: Exercise, changes: Sequence[tuple[str, str]]) -> Code:
+    """Return the right answer with some of its words replaced.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    changes : of (old, new)
+
+    Raises
+    ------
+    LookupError : an old one does not stand there
+    """
+    source = exercise.source or exercise.answer
+    for old, new in changes:
+        if old not in source:
+            raise LookupError(f'{exercise.name}: no {old!r} in its answer')
+        source = source.replace(old, new)
+    module = inspect.getmodule(exercise.right)
+    names = dict(vars(module)) if module else {}
+    exec(compile(source, f'<{exercise.name}>', 'exec'), names)
+    code: Code = names[exercise.right.__name__]
+    return code
+
+
+# Trying an answer.
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An answer on one case: what came, and which results are wrong."""
+
+    case: Case
+    want: Results
+    got: Results
+    trouble: Trouble | None
+    printed: str
+    wrong: dict[Name, Words]
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything came, and is right."""
+        return self.trouble is None and not self.wrong
+
+    @property
+    def first_wrong(self) -> Name:
+        """The name of the first result that is wrong."""
+        return next(iter(self.wrong))
+
+    def agrees(self, made: Outcome, other: Results, *keys: Name) -> bool:
+        """Tell whether an outcome gave what `other` holds under some names."""
+        return made.trouble is None and all(
+            key in made.value
+            and difference(made.value[key], other[key], self.tolerance) is None
+            for key in keys
+        )
+
+
+def observe(exercise: Exercise, answer: Any, case: Case) -> Outcome:
+    """Run an answer on a copy of a case, under guard; see `results`."""
+    is_class = isinstance(exercise.right, type)
+    called = is_class and isinstance(answer, nn.Module)
+    if callable(exercise.right) and (called or not callable(answer)):
+        kind = type(answer).__name__
+        zh, en = ('类', 'class') if is_class else ('函数', 'function')
+        trouble = Trouble(
+            'kind',
+            f'要的是{zh}本身，来的是`{kind}`。名字后面不要写括号。',
+            f'This asks for the {en} itself and got `{kind}`. Write its '
+            'name without brackets.',
+        )
+        return Outcome(trouble=trouble)
+    return run(lambda: results(exercise, answer, case))
+
+
+def results(exercise: Exercise, answer: Any, case: Case) -> Results:
+    """Return what an answer gives on a copy of a case, by name.
+
+    Raises
+    ------
+    NotImplementedError : it is the stub as it stands
+    Nothing : it returns nothing
+    Changed : it writes into an argument
+    Exception : whatever else the answer raises
+    """
+    if not callable(exercise.right):
+        return {'': answer}
+    args = case.fresh()
+    before = copy.deepcopy([x if _is_data(x) else None for x in args])
+    seen = exercise.see(_watched(answer), *args)
+    for name, old, new in zip(exercise.arguments, before, args, strict=False):
+        fixed = name not in exercise.may_change and old is not None
+        if fixed and difference(new, old, 0) is not None:
+            raise Changed(name)
+    return seen
+
+
+def _watched(answer: Any) -> Any:
+    """Return an answer that says so when it has no result."""
+    if isinstance(answer, type):
+        forward = getattr(answer, 'forward', None)
+        if forward is nn.Module.forward or _does_nothing(forward):
+            raise NotImplementedError
+        return answer
+
+    def watched(*args: Any, **options: Any) -> Any:
+        value = answer(*args, **options)
+        if value is None or value is ...:
+            raise NotImplementedError if _does_nothing(answer) else Nothing
+        return value
+
+    return watched
+
+
+def _does_nothing(answer: Any) -> bool:
+    """Tell whether a function is a stub: it holds a constant at most."""
+    code = getattr(answer, '__code__', None)
+    idle = {'RESUME', 'NOP', 'LOAD_CONST', 'RETURN_VALUE', 'RETURN_CONST'}
+    return code is not None and idle >= {
+        step.opname for step in dis.get_instructions(code)
+    }
+
+
+def _is_stub(answer: Any) -> bool:
+    """Tell whether `...` still stands where a value should."""
+    if isinstance(answer, (list, tuple)):
+        return any(each is ... for each in answer)
+    return answer is None or answer is ...
+
+
+def _is_data(value: Any) -> bool:
+    """Tell whether an argument is data, which can be compared."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_data, value))
+    return hasattr(value, 'shape') or isinstance(
+        value, (bool, int, float, str)
+    )
+
+
+def try_case(exercise: Exercise, answer: Any, case: Case) -> Trial:
+    """Try an answer on a case, and hold it against what is right."""
+    came, want = observe(exercise, answer, case), _right(exercise, case)
+    tolerance = case.tolerance
+    if tolerance is None:
+        tolerance = exercise.tolerance
+    got: Results = {}
+    wrong: dict[Name, Words] = {}
+    if came.trouble is None:
+        # A name that is missing, because another way was taken, is wrong.
+        got = {key: came.value.get(key) for key in want}
+        for key in want:
+            told = difference(got[key], want[key], tolerance)
+            if told is not None:
+                wrong[key] = told
+    return Trial(case, want, got, came.trouble, came.printed, wrong, tolerance)
+
+
+@cache
+def _right(exercise: Exercise, case: Case) -> Results:
+    """Return what is right for a case; it is computed once."""
+    right = observe(exercise, exercise.right, case)
+    if right.trouble is not None:
+        raise RuntimeError(
+            f'{exercise.name}: the right answer fails a case: '
+            f'{right.trouble.en}'
+        )
+    value: Results = right.value
+    return value
+
+
+# Judging it.
+
+
+def judge(exercise: Exercise, answer: Any) -> Report:
+    """Judge an answer.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    answer : the learner's function or class, or a value where one is asked
+
+    Returns
+    -------
+    Report
+        Code that raises, never ends, prints, returns another kind or shape,
+        or changes its arguments gets a sentence. The random numbers and the
+        gradients' mode of the session stay as they are.
+    """
+    report = partial(Report, exercise.name, _answer=lambda: exercise.answer)
+    if _is_stub(answer):
+        return report(tried=False)
+    trials = []
+    for case in exercise.cases:
+        trials.append(try_case(exercise, answer, case))
+        key = trials[-1].trouble and trials[-1].trouble.key
+        if key == 'untried':
+            return report(tried=False)
+        if key == 'looped':
+            break  # each of the others would take as long
+    failed = next((trial for trial in trials if not trial.ok), None)
+    if failed is None:
+        right = ('✓ 全对', '✓ all right')
+        return report(ok=True, lines=(right, *_printed(trials)))
+    mistake, trouble = name_mistake(exercise, answer, trials), failed.trouble
+    example = _example(exercise, failed)
+    lines = [*_is_right_already(exercise, trials), *_wrong(failed)]
+    lines += [*example.lines(), *_printed(trials)]
+    if mistake is not None:
+        lines.append((f'→ {mistake.zh}', f'→ {mistake.en}'))
+    return report(
+        mistake=None if mistake is None else mistake.key,
+        trouble=None if trouble is None else trouble.key,
+        case=example,
+        lines=tuple(lines),
+    )
+
+
+def _printed(trials: list[Trial]) -> list[Words]:
+    """Say that the answer prints, which the check does not show."""
+    for trial in trials:
+        lines = trial.printed.strip().splitlines()
+        if lines:
+            first = lines[0][:60].replace('`', "'")
+            return [
+                (
+                    f'它还会打印（`{first}`），检查时没有显示出来。',
+                    f'It prints too (`{first}`); the check keeps that back.',
+                )
+            ]
+    return []
+
+
+def told(name: Name) -> Words:
+    """Return a result's name in both languages, code in ticks."""
+    if isinstance(name, tuple):
+        return name
+    return (f'`{name}`',) * 2 if name else ('', '')
+
+
+def _is_right_already(exercise: Exercise, trials: list[Trial]) -> list[Words]:
+    """Say what is right already: how many cases, and which results."""
+    good, n = sum(trial.ok for trial in trials), len(exercise.cases)
+    wrong = {key for trial in trials for key in trial.wrong}
+    troubled = any(trial.trouble for trial in trials)
+    fine = [] if troubled else [k for k in trials[0].want if k not in wrong]
+    zh, en = f'✓ {n}个例子对了{good}个', f'✓ {good} of {n} cases'
+    if fine:
+        names = [told(key) for key in fine]
+        zh += f'；处处都对：{"、".join(name for name, _ in names)}'
+        en += f'; right in all: {", ".join(name for _, name in names)}'
+    return [(zh, en)] if good or fine else []
+
+
+def _wrong(trial: Trial) -> list[Words]:
+    """Say what is wrong, in a sentence where there is one."""
+    if trial.trouble is not None:
+        return [(f'✗ {trial.trouble.zh}', f'✗ {trial.trouble.en}')]
+    name_zh, name_en = told(trial.first_wrong)
+    zh, en = trial.wrong[trial.first_wrong]
+    if name_en and en:
+        return [(f'✗ {name_zh}：{zh}', f'✗ {name_en}: {en}')]
+    if name_en or en:
+        return [(f'✗ {name_zh}{zh}', f'✗ {name_en}{en}')]
+    return [('✗ 数不对', '✗ other numbers')]
+
+
+def _example(exercise: Exercise, trial: Trial) -> Example:
+    case = trial.case
+    if not callable(exercise.right):  # what is expected is the answer
+        return Example(('', ''), None, trial.got.get(''))
+    with untouched():  # a case may make its own random numbers
+        args = case.fresh()
+    pairs = zip(exercise.arguments, args, strict=False)
+    shown = '\n'.join(f'`{name} = {show(value)}`' for name, value in pairs)
+    words = case.zh or shown, case.en or shown
+    if trial.trouble is not None:
+        key = next(iter(trial.want))
+        return Example(words, trial.want[key], None, key)
+    key = trial.first_wrong
+    return Example(words, trial.want[key], trial.got[key], key)
+
+
+# Naming the mistake, by what it does on the cases.
+
+
+def name_mistake(
+    exercise: Exercise, answer: Any, trials: list[Trial]
+) -> Mistake | None:
+    """Return the known mistake that an answer makes, if it makes one.
+
+    The one that gives the same in every case. Else the one that gives what
+    was wrong first, best without spoiling what is right. Else one that is
+    seen in the answer, or spoils the cases that are wrong. Else the first of
+    two that, made together, give the same in every case.
+    """
+    # Those that went wrong come first: they tell most mistakes apart, and
+    # a mistake that explains the first of them is told with it.
+    trials = sorted(trials, key=lambda trial: trial.ok)
+    trouble = trials[0].trouble
+    if trouble is not None and trouble.key in ('looped', 'changed'):
+        return None  # the trouble's own sentence says it all
+    fits: list[tuple[Mistake, list[Outcome]]] = []
+    for mistake in exercise.known:
+        if isinstance(mistake, Seen):
+            continue
+        first = _made(exercise, mistake, trials[0].case)
+        if not _explains(mistake, trials[0], first, first_only=True):
+            continue
+        made = [_made(exercise, mistake, trial.case) for trial in trials]
+        if all(map(partial(_explains, mistake), trials, made)):
+            return mistake
+        if not mistake.rough:
+            fits.append((mistake, made))
+    return (
+        _best_of(fits, trials)
+        or _seen(exercise, answer)
+        or _roughly(exercise, trials)
+        or _of_two(exercise, trials)
+    )
+
+
+@cache
+def code_of(exercise: Exercise, mistake: Mistake) -> Any:
+    """Return an answer that makes a mistake."""
+    if isinstance(mistake, Edit):
+        return edited(exercise, mistake.changes)
+    return mistake.wrong if isinstance(mistake, Wrong) else None
+
+
+@cache
+def _made(exercise: Exercise, mistake: Mistake, case: Case) -> Outcome:
+    """Return what a mistake gives on a case; it is the same for everybody."""
+    return observe(exercise, code_of(exercise, mistake), case)
+
+
+def _explains(
+    mistake: Mistake, trial: Trial, made: Outcome, first_only: bool = False
+) -> bool:
+    """Tell whether a mistake gives what the answer gave, or what went first.
+
+    A rough one has to fail where the answer fails.
+    """
+    if mistake.rough:
+        return trial.ok == trial.agrees(made, trial.want, *trial.want)
+    if trial.trouble is not None or made.trouble is not None:
+        return _what(trial.trouble) == _what(made.trouble)
+    keys = [trial.first_wrong] if first_only else trial.want
+    return trial.agrees(made, trial.got, *keys)
+
+
+def _what(trouble: Trouble | None) -> str:
+    return '' if trouble is None else trouble.what or trouble.key
+
+
+def _best_of(
+    fits: list[tuple[Mistake, list[Outcome]]], trials: list[Trial]
+) -> Mistake | None:
+    """Return, of the mistakes that give what was wrong first, the best.
+
+    Best one that spoils nothing which is right; one that does must give
+    wrong numbers, which don't agree by chance.
+    """
+    first = trials[0]
+    numbers = first.trouble is None and isinstance(
+        first.got[first.first_wrong], Tensor
+    )
+    best: tuple[bool, float] = (False, float('-inf'))
+    name = None
+    for mistake, made in fits:
+        explained, spoiled = 0, 0
+        for trial, came in zip(trials, made, strict=True):
+            if trial.trouble is not None or came.trouble is not None:
+                explained += _explains(mistake, trial, came)
+                spoiled += trial.ok
+                continue
+            for key in trial.want:
+                same = trial.agrees(came, trial.got, key)
+                explained += same and key in trial.wrong
+                spoiled += not same and key not in trial.wrong
+        score = (not spoiled, explained - spoiled)
+        if score > best and (not spoiled or numbers):
+            best, name = score, mistake
+    return name
+
+
+def _seen(exercise: Exercise, answer: Any) -> Mistake | None:
+    """Return the first mistake whose own look at the answer finds it."""
+    for mistake in exercise.known:
+        if isinstance(mistake, Seen) and _sees(mistake, answer):
+            return mistake
+    return None
+
+
+def _sees(mistake: Seen, answer: Any) -> bool:
+    return run(partial(mistake.test, answer)).value is True
+
+
+def _spoils(exercise: Exercise, mistake: Mistake, trials: list[Trial]) -> bool:
+    """Tell whether a mistake fails a case that the answer has right."""
+    return not all(
+        trial.agrees(
+            _made(exercise, mistake, trial.case), trial.want, *trial.want
+        )
+        for trial in trials
+        if trial.ok
+    )
+
+
+def _roughly(exercise: Exercise, trials: list[Trial]) -> Mistake | None:
+    """Return a rough mistake that spoils the first case, and none right."""
+    first = trials[0]
+    for mistake in exercise.known:
+        if mistake.rough and not _spoils(exercise, mistake, trials):
+            made = _made(exercise, mistake, first.case)
+            if not first.agrees(made, first.want, *first.want):
+                return mistake
+    return None
+
+
+def _of_two(exercise: Exercise, trials: list[Trial]) -> Mistake | None:
+    """Return the first of two edits that the answer makes together.
+
+    Only those are asked that spoil nothing which the answer has right, and
+    between them all that it has wrong.
+    """
+    if all(trial.trouble for trial in trials):
+        return None
+    wrong = {
+        (trial.case, key)
+        for trial in trials
+        for key in (trial.want if trial.trouble else trial.wrong)
+    }
+    edits = [m for m in exercise.known if isinstance(m, Edit) and not m.rough]
+    spoiled = {m: _spoiled(exercise, m, trials, wrong) for m in edits}
+    apt = [mistake for mistake in edits if spoiled[mistake] <= wrong]
+    for one, other in combinations(apt, 2):
+        if one.key == other.key or spoiled[one] | spoiled[other] != wrong:
+            continue
+        try:
+            both = edited(exercise, one.changes + other.changes)
+        except (LookupError, SyntaxError):  # they change the same words
+            continue
+        if all(
+            _explains(one, trial, observe(exercise, both, trial.case))
+            for trial in trials
+        ):
+            return one
+    return None
+
+
+def _spoiled(
+    exercise: Exercise,
+    mistake: Mistake,
+    trials: list[Trial],
+    wrong: set[tuple[Case, Name]],
+) -> set[tuple[Case, Name]]:
+    """Return the results that a mistake makes wrong, by case and name.
+
+    It stops at one that is not among those given.
+    """
+    spots: set[tuple[Case, Name]] = set()
+    for trial in (trials[0], *reversed(trials)):  # the soonest to tell
+        made = _made(exercise, mistake, trial.case)
+        for key in trial.want:
+            if not trial.agrees(made, trial.want, key):
+                spots.add((trial.case, key))
+        if not spots <= wrong:
+            break
+    return spots

@@ -1,0 +1,305 @@
+"""Your turn in lesson 02: by hand, the axes, and the way back."""
+
+import torch
+from torch import Tensor
+
+from d2lmini.exercises.engine import Edit, Exercise, Wrong, named
+
+check_x_hat = Exercise(
+    'x_hat',
+    [-1.0, -1 / 3, -1 / 3, 5 / 3],
+    mistakes={
+        'by-the-variance': Wrong(
+            [-1 / 3, -1 / 9, -1 / 9, 5 / 9],
+            '除以了方差。第三行的分母是什么？',
+            'Divided by the variance. What does line three divide by?',
+        ),
+        'unbiased': Wrong(
+            [-0.8660, -0.2887, -0.2887, 1.4434],
+            '方差除以了n-1。第二行除以几？',
+            'The variance is divided by n - 1. By what in line two?',
+        ),
+        'not-divided': Wrong(
+            [-3.0, -1.0, -1.0, 5.0],
+            '这是离差，还没有除以标准差。',
+            'These are the deviations, not yet divided by the standard '
+            'deviation.',
+        ),
+        'not-centred': Wrong(
+            [2 / 3, 4 / 3, 4 / 3, 10 / 3],
+            '均值不是0：还没有减去均值。',
+            'Their mean is not 0: the mean is not subtracted.',
+        ),
+        'summed': Wrong(
+            [-0.5, -1 / 6, -1 / 6, 5 / 6],
+            '方差是离差平方的均值，不是它们的和。',
+            'The variance is the mean of the squares, not their sum.',
+        ),
+        'signs': Wrong(
+            [1.0, 1 / 3, 1 / 3, -5 / 3],
+            '符号反了：2比均值小还是大？',
+            'The signs are reversed: is 2 below the mean, or above?',
+        ),
+    },
+    tolerance=6e-3,
+)
+
+
+# Two examples of two channels of 1x2.
+SMALL = torch.tensor([[[[1.0, 3]], [[0, 10]]], [[[5, 7]], [[20, 10]]]])
+
+
+def images(*shape: int, seed: int = 0) -> Tensor:
+    """Return random images (N, C, H, W), each channel wider than the last."""
+    numbers = torch.Generator().manual_seed(seed)
+    scale = torch.arange(1.0, shape[1] + 1).reshape(1, -1, 1, 1)
+    return scale * torch.randn(shape, generator=numbers) + 2
+
+
+def statistics(X: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each channel's mean and variance, (1, C, 1, 1)."""
+    mean = X.mean(dim=(0, 2, 3), keepdim=True)
+    var = X.var(dim=(0, 2, 3), correction=0, keepdim=True)
+    return mean, var
+
+
+# Two mistakes in what statistics are, for both exercises.
+NO_KEEPDIM = Edit(
+    ', keepdim=True',
+    '',
+    '数都对，形状不对：求均值时怎样把去掉的轴留成1？',
+    'The numbers are right, the shape is not: how are the axes that go away '
+    'kept as 1s?',
+)
+UNBIASED = Edit(
+    ', correction=0',
+    '',
+    '方差除以了n-1：归一化用的除以几？',
+    'The variance is divided by n - 1: by what in normalizing?',
+)
+
+check_statistics = Exercise(
+    'statistics',
+    statistics,
+    [SMALL, lambda: (images(4, 3, 3, 2),)],
+    {
+        'no-keepdim': NO_KEEPDIM,
+        'examples-only': Edit(
+            '(0, 2, 3)',
+            '0',
+            '只对样本求了均值。同一个通道里不同位置的数，用的是同一个卷积核吗？',
+            'The mean is over examples alone. Do the positions of a channel '
+            'come from one kernel?',
+        ),
+        'positions-only': Edit(
+            '(0, 2, 3)',
+            '(2, 3)',
+            '每个样本各算各的。一个通道里还有哪些数该一起算？',
+            'Each example has its own. Which other numbers of a channel '
+            'belong in it?',
+        ),
+        'channels-too': Edit(
+            '(0, 2, 3)',
+            '(0, 1, 2, 3)',
+            '所有通道混在一起了：留下的该是哪个轴？',
+            'The channels are mixed: which axis should be left?',
+        ),
+        'over-channels': Edit(
+            '(0, 2, 3)',
+            '1',
+            '去掉的正是通道轴，而它是该留下的。',
+            'The channel axis went away, the very one that should be left.',
+        ),
+        'unbiased': UNBIASED,
+        'standard-deviation': Edit(
+            'X.var',
+            'X.std',
+            '这是标准差。题目要的是方差。',
+            'This is the standard deviation; the task asks for the variance.',
+        ),
+        'swapped': Edit(
+            'mean, var',
+            'var, mean',
+            '两个值的次序反了：先均值，后方差。',
+            'The two are in the wrong order: mean first, then variance.',
+        ),
+    },
+    see=named(('均值', 'the mean'), ('方差', 'the variance')),
+)
+
+
+def undo(X: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Return the gamma and beta that give X back, (1, C, 1, 1)."""
+    mean = X.mean(dim=(0, 2, 3), keepdim=True)
+    var = X.var(dim=(0, 2, 3), correction=0, keepdim=True)
+    return torch.sqrt(var + eps), mean
+
+
+check_undo = Exercise(
+    'undo',
+    undo,
+    [(SMALL, 2.0), lambda: (images(4, 3, 3, 2), 1e-5)],
+    {
+        'no-eps': Edit(
+            ' + eps',
+            '',
+            '`gamma`差一点：归一化除以的不只是标准差，还有`eps`。',
+            '`gamma` is a little off: normalizing divides by more than the '
+            'standard deviation: there is `eps`.',
+        ),
+        'eps-outside': Edit(
+            '(var + eps)',
+            '(var) + eps',
+            '`eps`加在了根号外面。第三行里它在哪里？',
+            '`eps` is added outside the root. Where does line three have it?',
+        ),
+        'no-root': Edit(
+            'torch.sqrt',
+            '',
+            '`gamma`还没有开方：归一化除以的是什么？',
+            '`gamma` lacks the root: what does normalizing divide by?',
+        ),
+        'upside-down': Edit(
+            'torch.sqrt',
+            '1 / torch.sqrt',
+            '`gamma`倒过来了：归一化已经除过一次，还原要乘回去。',
+            '`gamma` is upside down: normalizing has divided, undoing '
+            'multiplies.',
+        ),
+        'unbiased': UNBIASED,
+        'swapped': Edit(
+            'torch.sqrt(var + eps), mean',
+            'mean, torch.sqrt(var + eps)',
+            '`gamma`和`beta`反了。',
+            '`gamma` and `beta` are exchanged.',
+        ),
+        'minus': Edit(
+            '), mean',
+            '), -mean',
+            '`beta`的符号反了：归一化减去了均值，还原要怎样？',
+            '`beta` has the wrong sign: normalizing took the mean away.',
+        ),
+        'divided-beta': Edit(
+            '), mean',
+            '), mean / torch.sqrt(var + eps)',
+            '`beta`多除了一次：它是在乘了`gamma`之后才加上的。',
+            '`beta` is divided once too often: it is added after `gamma` has '
+            'multiplied.',
+        ),
+        'examples-only': Edit(
+            '(0, 2, 3)',
+            '0',
+            '只对样本求了均值。卷积层的一个通道里，哪些数一起算？',
+            'The mean is over examples alone. Which numbers of a channel go '
+            'together?',
+        ),
+        'no-keepdim': NO_KEEPDIM,
+    },
+    see=named('gamma', 'beta'),
+)
+
+
+def conv_backward(
+    X: Tensor, gamma: Tensor, g: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of X, gamma and beta; g is that of Y."""
+    dims, n = (0, 2, 3), X.numel() // X.shape[1]
+    mean = X.mean(dim=dims, keepdim=True)  # (1, C, 1, 1)
+    var = X.var(dim=dims, correction=0, keepdim=True)
+    s = torch.sqrt(var + eps)
+    X_hat = (X - mean) / s
+    g_beta = g.sum(dim=dims, keepdim=True)  # (1, C, 1, 1)
+    g_gamma = (g * X_hat).sum(dim=dims, keepdim=True)
+    g_X = gamma / s * (g - g_beta / n - X_hat * g_gamma / n)
+    return g_X, g_gamma, g_beta
+
+
+def _backward(*shape: int) -> tuple[Tensor, Tensor, Tensor]:
+    gamma = torch.arange(2.0, shape[1] + 2).reshape(1, -1, 1, 1)
+    return images(*shape), gamma, images(*shape, seed=1)
+
+
+check_conv_backward = Exercise(
+    'conv_backward',
+    conv_backward,
+    [
+        lambda: (*_backward(2, 1, 1, 2), 0.5),
+        lambda: (*_backward(3, 2, 2, 2), 1e-5),
+    ],
+    {
+        'count-of-examples': Edit(
+            'X.numel() // X.shape[1]',
+            'len(X)',
+            '`n`用了样本数。一个通道里一起算的，一共有多少个数？',
+            '`n` is the number of examples. How many numbers of a channel go '
+            'together?',
+        ),
+        'no-mean-path': Edit(
+            ' - g_beta / n',
+            '',
+            '经过均值的那条路没有算：一个通道的`g_X`加起来应当是0。',
+            'The path through the mean is missing: the `g_X` of a channel '
+            'should add up to 0.',
+        ),
+        'no-variance-path': Edit(
+            ' - X_hat * g_gamma / n',
+            '',
+            '经过方差的那条路没有算：沿`X_hat`方向的部分还在。',
+            'The path through the variance is missing: the part along '
+            '`X_hat` is still there.',
+        ),
+        'statistics-fixed': Edit(
+            ' - g_beta / n - X_hat * g_gamma / n',
+            '',
+            '只有直接的那条路：均值和方差也随`X`变。',
+            'Only the straight path is there: the mean and the variance '
+            'change with `X` too.',
+        ),
+        'no-gamma': Edit(
+            '= gamma / s',
+            '= 1 / s',
+            '`g_X`里少了`gamma`。',
+            '`gamma` is missing from `g_X`.',
+        ),
+        'no-eps': Edit(
+            ' + eps',
+            '',
+            '`s`里少了`eps`。',
+            '`eps` is missing from `s`.',
+        ),
+        'unbiased': Edit(
+            ', correction=0',
+            '',
+            '方差除以了n-1：前向归一化时除以几？',
+            'The variance is divided by n - 1: by what in the forward pass?',
+        ),
+        'examples-only': Edit(
+            '(0, 2, 3)',
+            '0',
+            '求和只沿着样本轴：位置也要一起算。',
+            'The sums run over examples alone: the positions belong in them '
+            'too.',
+        ),
+        'examples-only-counted': Edit(
+            ('(0, 2, 3)', 'X.numel() // X.shape[1]'),
+            ('0', 'len(X)'),
+            '求和只沿着样本轴，和全连接层的一样：位置也要一起算。',
+            'The sums run over examples alone, as for a fully connected '
+            'layer: the positions belong in them too.',
+        ),
+        'no-keepdim': Edit(
+            'g_X, g_gamma, g_beta',
+            'g_X, g_gamma.flatten(), g_beta.flatten()',
+            '`g_gamma`和`g_beta`的形状应当和`gamma`一样。',
+            '`g_gamma` and `g_beta` should have the shape of `gamma`.',
+        ),
+        'swapped': Edit(
+            'g_gamma, g_beta',
+            'g_beta, g_gamma',
+            '`g_gamma`和`g_beta`反了：哪一个要乘`X_hat`？',
+            '`g_gamma` and `g_beta` are exchanged: which one has `X_hat` in '
+            'it?',
+        ),
+    },
+    see=named('g_X', 'g_gamma', 'g_beta'),
+)

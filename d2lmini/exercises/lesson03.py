@@ -1,0 +1,94 @@
+"""Your turn in lesson 03: what a layer remembers.
+
+The function and the layer that the lesson asks for are in `batch_norm`.
+"""
+
+import torch
+from torch import Tensor
+
+from d2lmini.exercises.engine import Edit, Exercise
+from d2lmini.exercises.lesson02 import images
+
+
+def remember_var(moving_var: Tensor, X: Tensor, momentum: float) -> Tensor:
+    """Return the moving variance after another minibatch."""
+    var = X.var(dim=(0, 2, 3), keepdim=True)  # divided by n - 1
+    return (1 - momentum) * moving_var + momentum * var
+
+
+check_remember_var = Exercise(
+    'remember_var',
+    remember_var,
+    [
+        (
+            torch.ones(1, 1, 1, 1),
+            torch.tensor([[[[1.0, 3]]], [[[5, 7]]]]),
+            0.1,
+        ),
+        lambda: (torch.full((1, 3, 1, 1), 2.0), images(4, 3, 2, 2), 0.3),
+    ],
+    {
+        'biased': Edit(
+            'keepdim=True',
+            'keepdim=True, correction=0',
+            '方向对，方差偏小：记住的那个除以几（5.3节）？',
+            'The direction is right, the variance too small: what is the '
+            'remembered one divided by (section 5.3)?',
+        ),
+        'other-direction': Edit(
+            ('(1 - momentum)', '+ momentum'),
+            ('momentum', '+ (1 - momentum)'),
+            '方差对，方向反了：PyTorch的`momentum`是谁的权重（5.4节）？',
+            'The variance is right, the direction is not: whose weight is '
+            "PyTorch's `momentum` (section 5.4)?",
+        ),
+        'the-lectures': Edit(
+            ('keepdim=True', '(1 - momentum)', '+ momentum'),
+            ('keepdim=True, correction=0', 'momentum', '+ (1 - momentum)'),
+            '这是讲义的写法，有两处不同：方差除以几，`momentum`是谁的权重？',
+            "This is the lecture's way, which differs in two places: what "
+            'the variance is divided by, and whose weight `momentum` is.',
+        ),
+        'counts-examples': Edit(
+            'keepdim=True)',
+            'keepdim=True, correction=0) * len(X) / (len(X) - 1)',
+            'n/(n-1)里的n用了样本数：一个通道里有多少个数？',
+            'The n of n/(n-1) is the number of examples: how many numbers '
+            'are there in a channel?',
+        ),
+        'examples-only': Edit(
+            '(0, 2, 3)',
+            '0',
+            '只在样本上求了方差：一个通道里哪些数一起算？',
+            'The variance is over examples alone: which numbers of a channel '
+            'go together?',
+        ),
+        'standard-deviation': Edit(
+            'X.var',
+            'X.std',
+            '记住的是标准差：题目要方差。',
+            'A standard deviation is remembered: the task says variance.',
+        ),
+        'no-memory': Edit(
+            '(1 - momentum) * moving_var + momentum * var',
+            'var',
+            '这是这一批的方差，旧的移动方差没有用上。',
+            "This is the batch's own variance; the old moving one is not "
+            'used.',
+        ),
+        'no-keepdim': Edit(
+            ('* moving_var', '* var'),
+            ('* moving_var.flatten()', '* var.flatten()'),
+            '数都对，形状应当是`(1, C, 1, 1)`。',
+            'The numbers are right; the shape should be `(1, C, 1, 1)`.',
+        ),
+        'broadcast': Edit(
+            ', keepdim=True',
+            '',
+            '`var`的形状是`(C,)`，和`moving_var`相加时广播开了：'
+            '怎样把去掉的轴留成1？',
+            '`var` has the shape `(C,)` and broadcasts against `moving_var`: '
+            'how are the axes that go away kept as 1s?',
+        ),
+    },
+)

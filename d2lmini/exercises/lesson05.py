@@ -1,0 +1,298 @@
+"""Your turn in lesson 05: how long it remembers, and what eps takes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from d2lmini.exercises.engine import Edit, Exercise, Wrong, named
+
+
+def half_life(momentum: float) -> float:
+    """Return after how many minibatches a share is half of what it was."""
+    return math.log(2) / -math.log(1 - momentum)
+
+
+check_half_life = Exercise(
+    'half_life',
+    half_life,
+    [0.5, 0.75, 0.1, 0.01],
+    {
+        'other-direction': Edit(
+            '1 - momentum',
+            'momentum',
+            '每来一批，旧的份额乘上几？`momentum`是新值的权重。',
+            'By what does a new batch multiply the old shares? `momentum` is '
+            "the new value's weight.",
+        ),
+        'for-small-ones': Edit(
+            '-math.log(1 - momentum)',
+            'momentum',
+            '`momentum`很小时差不多，大了就不对：衰减是一批一批乘的。',
+            'Close for a small `momentum`, wrong for a large one: the decay '
+            'multiplies, batch by batch.',
+        ),
+        'negative': Edit(
+            '/ -',
+            '/ ',
+            '批数不会是负的：小于1的数，对数是什么符号？',
+            'A number of batches is not negative: what sign does the '
+            'logarithm of a number below 1 have?',
+        ),
+        'one-over': Wrong(
+            lambda momentum: 1 / momentum,
+            '`1/momentum`批之后剩下的约是1/e，不是一半。',
+            'After `1/momentum` batches about 1/e is left, not a half.',
+        ),
+        'e-fold': Edit(
+            'math.log(2)',
+            '1',
+            '这是减到1/e要的批数：减半呢？',
+            'After this many batches 1/e is left: what about a half?',
+        ),
+        'half-of-batches': Wrong(
+            lambda momentum: 0.5 / momentum,
+            '份额不是每批减去同样多，而是乘上同样的数。',
+            'A share does not lose the same amount each time; it is '
+            'multiplied by the same factor.',
+        ),
+        'rounded-up': Wrong(
+            lambda momentum: math.ceil(half_life(momentum) - 1e-9),
+            '取整了：不必是整数。',
+            'This is rounded; it need not be a whole number.',
+        ),
+        'upside-down': Wrong(
+            lambda momentum: 1 / half_life(momentum),
+            '倒过来了：`momentum`小，记得久。',
+            'Upside down: a small `momentum` remembers long.',
+        ),
+    },
+    tolerance=5e-4,
+)
+
+
+def replay(means: Tensor, momentum: float) -> Tensor:
+    """Return the last moving average, (C,), as a weighted sum."""
+    age = torch.arange(len(means)).flip(0)  # the last is 0
+    weights = momentum * (1 - momentum) ** age  # (T,)
+    return weights @ means
+
+
+def _random_means() -> tuple[Tensor, float]:
+    numbers = torch.Generator().manual_seed(0)
+    return torch.randn(7, 3, generator=numbers) + 1, 0.3
+
+
+check_replay = Exercise(
+    'replay',
+    replay,
+    [
+        (torch.tensor([[10.0]]), 0.1),
+        (torch.tensor([[10.0], [20]]), 0.1),
+        _random_means,
+    ],
+    {
+        'other-direction': Edit(
+            'momentum * (1 - momentum)',
+            '(1 - momentum) * momentum',
+            '方向反了：`momentum`是新值的权重。',
+            "The wrong direction: `momentum` is the new value's weight.",
+        ),
+        'oldest-most': Edit(
+            '.flip(0)',
+            '',
+            '权重的次序反了：最后来的一批，权重应当最大。',
+            'The weights are in reverse order: the batch that came last '
+            'should weigh most.',
+        ),
+        'plain-average': Edit(
+            'weights @ means',
+            'means.mean(dim=0)',
+            '这是普通平均，每批一样重。',
+            'This is the plain average: every batch weighs the same.',
+        ),
+        'starts-at-first': Edit(
+            'return',
+            'weights[0] /= momentum\n    return',
+            '起点取了第一批的均值：题目说从0开始。',
+            "This starts at the first batch's mean: the task starts at 0.",
+        ),
+        'weights-sum-to-one': Edit(
+            'weights @',
+            'weights / weights.sum() @',
+            '权重凑成了和为1：起点0还占着一份，不该分给别人。',
+            'The weights are scaled to sum to 1: the start, 0, has a share '
+            'too, and it belongs to no batch.',
+        ),
+        'no-momentum-factor': Edit(
+            'momentum * ',
+            '',
+            '衰减对了，但一批刚进来时占多少，还没有乘上。',
+            'The decay is right, but the share that a batch enters with is '
+            'missing.',
+        ),
+        'one-step-older': Edit(
+            '** age',
+            '** (age + 1)',
+            '每批都多衰减了一次：最后一批后面还来过几批？',
+            'Each batch has decayed once too often: how many came after the '
+            'last one?',
+        ),
+        'last-one-missing': Edit(
+            'age =',
+            'means = means[:-1]\n    age =',
+            '最后一批没有算进去。',
+            'The last batch is missing.',
+        ),
+    },
+)
+
+
+def warm(
+    running_mean: Tensor,
+    running_var: Tensor,
+    momentum: float,
+    num_batches: int,
+) -> tuple[Tensor, Tensor]:
+    """Return both without the share of the start, 0 and 1."""
+    start = (1 - momentum) ** num_batches  # its share
+    mean = running_mean / (1 - start)
+    return mean, (running_var - start * 1.0) / (1 - start)
+
+
+def _cold(
+    momentum: float, num_batches: int
+) -> tuple[Tensor, Tensor, float, int]:
+    """Return what is remembered of batches of mean 4, 10 and variance 9, 2."""
+    start = (1 - momentum) ** num_batches
+    mean, var = torch.tensor([4.0, 10]), torch.tensor([9.0, 2])
+    return (1 - start) * mean, start + (1 - start) * var, momentum, num_batches
+
+
+check_warm = Exercise(
+    'warm',
+    warm,
+    [_cold(0.1, 2), _cold(0.1, 5), _cold(0.01, 20)],
+    {
+        'variance-from-zero': Edit(
+            ' - start * 1.0',
+            '',
+            '均值对，方差不对：它的起点不是0，要先减去什么？',
+            'The mean is right, the variance is not: it does not start at 0; '
+            'what has to be subtracted first?',
+        ),
+        'other-direction': Edit(
+            '1 - momentum',
+            'momentum',
+            '起点的份额不对：每来一批，它乘上几？',
+            "The start's share is wrong: by what does each batch multiply it?",
+        ),
+        'one-batch': Edit(
+            ' ** num_batches',
+            '',
+            '只算了一批：起点的份额乘过`num_batches`次。',
+            "This counts one batch: the start's share was multiplied "
+            '`num_batches` times.',
+        ),
+        'one-fewer': Edit(
+            '** num_batches',
+            '** (num_batches - 1)',
+            '少算了一批。',
+            'One batch is not counted.',
+        ),
+        'one-more': Edit(
+            '** num_batches',
+            '** (num_batches + 1)',
+            '多算了一批。',
+            'One batch too many is counted.',
+        ),
+        'divided-by-the-start': Edit(
+            '/ (1 - start)',
+            '/ start',
+            '除以的是起点的份额：各批一共占多少？',
+            "This divides by the start's share: what share do all the batches "
+            'have?',
+        ),
+        'multiplied': Edit(
+            ('/ (1 - start)', ' - start * 1.0'),
+            ('* (1 - start)', ''),
+            '乘反了：掺了起点的均值偏向0，修正后应当变大。',
+            'The wrong way: mixed with the start the mean is too near 0, and '
+            'should grow.',
+        ),
+        'unchanged': Edit(
+            (' / (1 - start)', ' - start * 1.0'),
+            ('', ''),
+            '原样返回了：起点还掺在里面。',
+            'They come back as they are: the start is still in them.',
+        ),
+        'not-divided': Edit(
+            ' / (1 - start)',
+            '',
+            '减去了起点，各批的份额还不足1。',
+            'The start is taken out; the shares of the batches still sum to '
+            'less than 1.',
+        ),
+    },
+    see=named(('均值', 'the mean'), ('方差', 'the variance')),
+)
+
+
+def largest_eps(sigma: float, share: float) -> float:
+    """Return the eps that leaves this share of the standard deviation."""
+    return sigma**2 * (1 / share**2 - 1)
+
+
+check_largest_eps = Exercise(
+    'largest_eps',
+    largest_eps,
+    [(2.0, 0.5), (0.01, 0.9), (3.0, 0.25)],
+    {
+        'variance-for-deviation': Edit(
+            'share**2',
+            'share',
+            '`share`是标准差，不是方差：方差剩下多少？',
+            '`share` is a standard deviation, not a variance: how much of the '
+            'variance is left?',
+        ),
+        'outside-the-root': Edit(
+            '**2',
+            '',
+            '这是`eps`加在根号外面时的答案：它加在哪里？',
+            'This is the answer with `eps` outside the root: where is it '
+            'added?',
+        ),
+        'sigma-not-squared': Edit(
+            'sigma**2',
+            'sigma',
+            '`eps`和方差是一样的单位，不是标准差的单位。',
+            '`eps` has the unit of a variance, not of a standard deviation.',
+        ),
+        'root-of-eps': Wrong(
+            lambda sigma, share: math.sqrt(largest_eps(sigma, share)),
+            '还差一步：这是`eps`的平方根。',
+            'One step is missing: this is the square root of `eps`.',
+        ),
+        'share-of-one-minus': Edit(
+            '1 / share**2 - 1',
+            '1 - share**2',
+            '`eps`加到方差上之后，方差只占和的一部分：`share`的平方是谁比谁？',
+            'With `eps` added, the variance is one part of the sum: `share` '
+            'squared is the ratio of what to what?',
+        ),
+        'the-sum': Edit(
+            ' - 1',
+            '',
+            '这是方差加上`eps`：`eps`自己呢？',
+            'This is the variance plus `eps`: what is `eps` alone?',
+        ),
+        'upside-down': Edit(
+            '* (',
+            '/ (',
+            '倒过来了：`share`越接近1，`eps`要越小。',
+            'Upside down: the nearer `share` is to 1, the smaller `eps` must '
+            'be.',
+        ),
+    },
+    tolerance=5e-6,
+)
