@@ -113,6 +113,7 @@ def load_data_fashion_mnist(
 ) -> tuple[Batches, Batches]:
     """Find, fetch or draw the data set and return it as batches.
 
+    Source: the book's helper of this name; shown in notebooks 03 and 04.
     Looked for in this order: `root`, `$D2LMINI_DATA`, the user's cache, the
     mirrors (`$D2LMINI_MIRROR` first); at last garments are drawn, and a
     banner says so. `$D2LMINI_DATASET` = `fashion-mnist`, `drawn` or `auto`
@@ -133,10 +134,6 @@ def load_data_fashion_mnist(
     ValueError : an argument, or `$D2LMINI_DATASET`, is none of these
     DataError : a file in `root` or `$D2LMINI_DATA` is damaged, or
         `$D2LMINI_DATASET` is `fashion-mnist` and it could not be had
-
-    Notes
-    -----
-    Source: the book's helper of this name; shown in notebooks 03 and 04.
     """
     if not _positive(batch_size):
         raise ValueError(
@@ -157,19 +154,11 @@ def load_data_fashion_mnist(
 
 
 def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
-    """Return the class names.
+    """Return the class names, as the book's helper of this name does.
 
     Parameters
     ----------
     labels : Tensor, array or list of int in [0, 10)
-
-    Returns
-    -------
-    list of str
-
-    Notes
-    -----
-    Source: the book's helper of this name.
     """
     return [LABELS[int(i)] for i in labels]
 
@@ -181,7 +170,7 @@ def show_images(
     titles: Sequence[str] | None = None,
     scale: float = 1.5,
 ) -> np.ndarray:
-    """Show images in a grid.
+    """Show images in a grid, as the book's helper of this name does.
 
     Parameters
     ----------
@@ -193,10 +182,6 @@ def show_images(
     Returns
     -------
     array (num_rows * num_cols,) of matplotlib Axes
-
-    Notes
-    -----
-    Source: the book's helper of this name.
     """
     width, height = num_cols * scale, num_rows * scale
     fig, axes = new_figure(num_rows, num_cols, width, height)

@@ -68,8 +68,7 @@ class History:
         """Return the book's closing lines, and why there is less to tell."""
         lines = []
         if self.stopped_at:
-            say = self._say_diverged if self.diverged else self._say_stopped
-            lines.append(say(*self.stopped_at))
+            lines.append(self._why_it_ended(*self.stopped_at))
         if self.loss:
             speed = f'{self.examples_per_sec:.1f} examples/sec'
             lines += [self.last_numbers(), f'{speed} on {self.device}']
@@ -123,17 +122,14 @@ class History:
             f'test acc {self.test_acc[-1]:.3f}'
         )
 
-    @staticmethod
-    def _say_stopped(epoch: int, batch: int) -> str:
-        return tr(
-            f'训练在第{epoch}轮、第{batch}个小批量处被你停下。'
-            '网络可以照常使用，返回的是到此为止的记录。',
-            f'You stopped the training at epoch {epoch}, batch {batch}. '
-            'The net can be used; the history so far is returned.',
-        )
-
-    @staticmethod
-    def _say_diverged(epoch: int, batch: int) -> str:
+    def _why_it_ended(self, epoch: int, batch: int) -> str:
+        if not self.diverged:
+            return tr(
+                f'训练在第{epoch}轮、第{batch}个小批量处被你停下。'
+                '网络可以照常使用，返回的是到此为止的记录。',
+                f'You stopped the training at epoch {epoch}, batch {batch}. '
+                'The net can be used; the history so far is returned.',
+            )
         return tr(
             f'损失在第{epoch}轮、第{batch}个小批量处变成了nan或无穷大，'
             '训练到此为止。通常有用的办法：调小学习率，检查输入里有没有nan，'
@@ -169,20 +165,9 @@ def compare_histories(histories: dict[str, History]) -> None:
 def draw_histories(histories: dict[str, History]) -> 'Figure':
     """Draw training loss and test accuracy, a colour a training.
 
-    Parameters
-    ----------
-    histories : dict, a label for each training
-
-    Returns
-    -------
-    Figure
-        The loss of every batch is a faint line, its mean over an epoch a
-        point; a training that diverged ends in a cross. A single training
-        shows its accuracy in training too.
-
-    Raises
-    ------
-    ValueError : no histories
+    The loss of every batch is a faint line, its mean over an epoch a point; a
+    training that diverged ends in a cross. A single one shows its accuracy in
+    training too.
     """
     if not histories:
         raise ValueError(

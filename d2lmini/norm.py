@@ -20,24 +20,8 @@ TENSORS = {
 
 
 def values_per_channel(X: Tensor, gamma: Tensor, training: bool) -> int:
-    """Count the values that share a mean, after a look at the shapes.
+    """Return how many values share a mean: N, or N * H * W; check the shapes.
 
-    Parameters
-    ----------
-    X : Tensor, shape (N, C) or (N, C, H, W)
-    gamma : Tensor, shape (1, C) or (1, C, 1, 1)
-    training : bool, True where the values are to be normalized by themselves
-
-    Returns
-    -------
-    int : N or N * H * W
-
-    Raises
-    ------
-    ValueError : other shapes, or in training fewer than 2 values per channel
-
-    Notes
-    -----
     Shown in notebook 03.
     """
     want = (1, *X.shape[1:2], 1, 1)[: X.dim()]  # (1, C) or (1, C, 1, 1)
@@ -179,30 +163,10 @@ class BatchNorm(nn.Module):
 def standardize(
     X: Tensor, dims: tuple[int, ...], eps: float | None, centre: bool = True
 ) -> Tensor:
-    """Give the values along some axes mean 0 and mean square 1.
+    """Return X with mean 0 and mean square 1 along `dims`, float32 or better.
 
-    Parameters
-    ----------
-    X : Tensor, any shape
-    dims : tuple of int, the axes whose values share a mean and a mean square
-    eps : float or None
-        Added to the mean square, in its units (those of X squared); None
-        takes the smallest step at 1 of the type that computes, as
-        `nn.RMSNorm` does.
-    centre : bool, False leaves the mean in: the step from layer to RMS norm
-
-    Returns
-    -------
-    X_hat : Tensor, shape of X, in float32 or better
-
-    Raises
-    ------
-    ValueError : one value a mean, which would become 0 whatever it was
-
-    Notes
-    -----
-    Half precision is computed in float32, as torch does. Shown in
-    notebook 08.
+    `centre=False` leaves the mean in: the step from layer to RMS norm. Half
+    precision is computed in float32, as torch does. Shown in notebook 08.
     """
     if centre and math.prod(X.shape[d] for d in dims) == 1:
         raise ValueError(
@@ -257,7 +221,9 @@ class RMSNorm(nn.Module):
     Parameters
     ----------
     normalized_shape : int or sequence of int, the sizes of the last axes
-    eps : float or None, added to the mean square; None as in `standardize`
+    eps : float or None, added to the mean square
+        None takes the smallest step at 1 of the type that computes, as
+        torch does.
 
     Raises
     ------
@@ -375,27 +341,12 @@ class InstanceNorm(GroupNorm):
 
 
 def as_shape(sizes: int | Sequence[int]) -> tuple[int, ...]:
-    """Return sizes as a tuple; a single one may come as a number.
-
-    Parameters
-    ----------
-    sizes : int or sequence of int
-    """
+    """Return sizes as a tuple; a single one may come as a number."""
     return (sizes,) if isinstance(sizes, int) else tuple(sizes)
 
 
 def last_axes(X: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the last axes of X, counted from the end, if they fit `shape`.
-
-    Parameters
-    ----------
-    X : Tensor
-    shape : tuple of int, the sizes that the last axes must have
-
-    Raises
-    ------
-    ValueError : the shape is empty, or X ends in other sizes
-    """
+    """Return the last axes of X, counted from the end, if they fit `shape`."""
     k = len(shape)
     if k == 0 or X.shape[-k:] != shape:
         raise ValueError(

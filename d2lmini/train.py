@@ -97,13 +97,7 @@ class Picture(Lines):
 
 
 def watching(history: History, moving: bool = True) -> Lines:
-    """Return a live picture in a notebook, a line an epoch elsewhere.
-
-    Parameters
-    ----------
-    history : History, of the training that starts
-    moving : bool, False to draw the last frame only
-    """
+    """Return a live picture in a notebook, a line an epoch elsewhere."""
     return Picture(history, moving) if in_notebook() else Lines()
 
 
@@ -113,6 +107,8 @@ def evaluate_accuracy_gpu(
     device: Device | None = None,
 ) -> float:
     """Return the share of examples that `net` gets right.
+
+    Source: the book's helper of this name.
 
     Parameters
     ----------
@@ -131,10 +127,6 @@ def evaluate_accuracy_gpu(
     Raises
     ------
     ValueError : no batches, or predictions that do not go with y
-
-    Notes
-    -----
-    Source: the book's helper of this name.
     """
     if not isinstance(net, nn.Module):
         return _accuracy(net, data_iter, device)
@@ -181,6 +173,8 @@ def train_ch6(
 ) -> History:
     """Train with plain SGD and cross-entropy, as the book's chapter 6 does.
 
+    Source: the book's helper of this name; shown in notebooks 03 and 04.
+
     Parameters
     ----------
     net : nn.Module, (N, ...) -> (N, classes); left in evaluation mode
@@ -206,10 +200,6 @@ def train_ch6(
     TypeError : `train_iter` has no length
     ValueError : another argument is wrong, and nothing is touched yet; or
         an epoch has no batches
-
-    Notes
-    -----
-    Source: the book's helper of this name; shown in notebooks 03 and 04.
     """
     _check_numbers(num_epochs, lr)
     device = try_gpu() if device is None else _found(device)
@@ -249,20 +239,16 @@ def fit(
 ) -> None:
     """Train for `history.num_epochs` epochs and fill `history` on the way.
 
-    Parameters
-    ----------
-    net : nn.Module, on `device`; left in evaluation mode, without gradients
-    train_iter, test_iter, lr, device : as in `train_ch6`
-    history : History, an empty one
-    watcher : Lines, called back after each batch and each epoch
+    `net` is on `device`; it is left in evaluation mode, without gradients.
     """
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     train_iter = _moved(train_iter, device)
     test_iter = _moved(test_iter, device)
     try:
         for _ in range(history.num_epochs):
-            args = net, train_iter, optimizer, device, history, watcher
-            numbers = _epoch(*args)
+            numbers = _epoch(
+                net, train_iter, optimizer, device, history, watcher
+            )
             if numbers is None:
                 history.stop(diverged=True)
                 break
@@ -286,7 +272,7 @@ def _epoch(
 ) -> tuple[int, float, float, float] | None:
     """Train an epoch; return its examples, seconds, mean loss and accuracy.
 
-    Return None where the loss stops being finite.
+    None where the loss stops being finite.
     """
     net.train()
     cross_entropy = nn.CrossEntropyLoss()

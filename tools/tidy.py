@@ -23,7 +23,7 @@ from pathlib import Path
 import nbformat
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
-GUESS = re.compile(r'\*\*(猜一猜|Guess)')
+GUESS = re.compile(r'\*\*[^*]*(猜|[Gg]uess)[^*]*\*\*')
 BEGIN, END = 'iopub.status.busy', 'iopub.status.idle'
 
 

@@ -35,7 +35,8 @@ MIRRORS = (
 TIMEOUT = (5.0, 10.0)  # seconds: to connect, and from one piece to the next
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-_failed: dict[tuple[str, ...], tuple[str, str]] = {}  # mirrors -> why
+# Mirrors -> why they failed: nobody waits for them twice in a process.
+_failed: dict[tuple[str, ...], tuple[str, str]] = {}
 
 
 def cache_folder() -> Path:
@@ -54,25 +55,9 @@ def cache_folder() -> Path:
 def from_cache(cache: Path) -> Arrays:
     """Read the data set from the cache; download what it lacks.
 
-    Parameters
-    ----------
-    cache : Path
-        Gets the files as `FashionMNIST/raw/...`, unpacked: reading those is
-        faster, and torchvision finds them too.
-
-    Returns
-    -------
-    as `from_folder`
-
-    Raises
-    ------
-    DataError : no mirror gave the files
-
-    Notes
-    -----
-    A failed download is remembered until the process ends, or until
-    `$D2LMINI_MIRROR` changes, so that nobody waits for it twice. Where the
-    cache can't be written, the data is used all the same and a line says so.
+    The cache gets the files as `FashionMNIST/raw/...`, unpacked: reading
+    those is faster, and torchvision finds them too. Where it can't be
+    written, the data is used all the same and a line says so.
     """
     folder = cache / 'FashionMNIST' / 'raw'
     arrays, faults = read(folder)
@@ -93,19 +78,8 @@ def from_cache(cache: Path) -> Arrays:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path whose file takes `path`'s place when whole.
 
-    Parameters
-    ----------
-    path : Path; its folder is made where needed
-
-    Yields
-    ------
-    Path, of the same name, in a scratch folder beside `path`. The scratch
-    folder goes away in any case; one that a killed process left is removed
-    when it is a day old.
-
-    Raises
-    ------
-    OSError : the folder can't be written, or the disk is full
+    It lies in a scratch folder beside `path` that goes away in any case; one
+    that a killed process left is removed when it is a day old.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob('.d2lmini-*'):

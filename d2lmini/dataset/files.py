@@ -69,24 +69,11 @@ class AbsentError(DataError):
 
 
 def from_folder(folder: Path) -> Arrays:
-    """Read the data set from a folder that the reader named.
+    """Read images and labels to train on, then to test on, from a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds `FashionMNIST/raw` or `raw` with the four files, or the files
-        themselves, plain or .gz; where one is there in both forms, a sound
-        one is enough. It is never written to.
-
-    Returns
-    -------
-    images (60000, 28, 28) and labels (60000,) to train on, then 10,000 of
-    each to test on, uint8
-
-    Raises
-    ------
-    AbsentError : a file is not there
-    DataError : a file is damaged, can't be read, or is not Fashion-MNIST's
+    It holds `FashionMNIST/raw` or `raw` with the four files, or the files
+    themselves, plain or .gz; where one is there in both forms, a sound one
+    is enough. It is never written to.
     """
     for place in (folder / 'FashionMNIST' / 'raw', folder / 'raw', folder):
         arrays, faults = read(place)
@@ -109,12 +96,7 @@ def from_folder(folder: Path) -> Arrays:
 
 
 def read(folder: Path) -> tuple[dict[str, Array], list[DataError]]:
-    """Read those of the four files that lie in this very folder.
-
-    Returns
-    -------
-    name -> array for the sound files, and what is wrong with the others
-    """
+    """Return the sound files of the folder, and what is wrong with others."""
     with ThreadPoolExecutor(2) as pool:  # unpacking frees the interpreter
         read = pool.map(lambda name: _read_one(folder, name), FILES)
         results = dict(zip(FILES, read, strict=True))
@@ -142,22 +124,7 @@ def _read_one(folder: Path, name: str) -> Array | DataError | None:
 
 
 def check(data: Array, name: str, source: Path | str) -> Array:
-    """Check the bytes of one file and unpack them.
-
-    Parameters
-    ----------
-    data : uint8 (size,), the file, plain or .gz whatever its name says
-    name : str, one of `FILES`
-    source : Path or str, where the bytes are from
-
-    Returns
-    -------
-    uint8 (size,), the plain file's bytes
-
-    Raises
-    ------
-    DataError : the bytes are not that file's
-    """
+    """Return a file's bytes, checked and unpacked, plain or .gz as it came."""
     plain, packed = FILES[name]
     digest = hashlib.md5(data.data, usedforsecurity=False).hexdigest()
     if digest == plain:

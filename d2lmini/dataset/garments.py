@@ -16,21 +16,9 @@ Number = Array | float
 
 
 def draw_garments(num_examples: int, seed: int) -> tuple[Array, Array]:
-    """Draw garments of the ten classes of Fashion-MNIST.
+    """Return images (n, 28, 28) and labels (n,), mixed, as many of each class.
 
-    Parameters
-    ----------
-    num_examples : int, at least 1
-    seed : int, at least 0; the same one gives the same pictures
-
-    Returns
-    -------
-    images : uint8 array (num_examples, 28, 28), light on a black ground
-    labels : uint8 array (num_examples,), mixed, as many of each class
-
-    Raises
-    ------
-    ValueError : `num_examples` below 1
+    The images are light on a black ground; a seed gives the same again.
     """
     if num_examples < 1:
         rule = 'num_examples must be at least 1'
@@ -50,15 +38,8 @@ def draw_garments(num_examples: int, seed: int) -> tuple[Array, Array]:
 class Sketch:
     """Images of one class in the making.
 
-    Parameters
-    ----------
-    rng : where the variation comes from
-    n : int, the number of images
-
-    Attributes
-    ----------
-    x, y : float32 (n, 28, 28), where each pixel lies on the garment, which
-        is turned, slanted, moved and scaled a little
+    x, y, (n, 28, 28), say where each pixel lies on the garment, which is
+    turned, slanted, moved and scaled a little.
     """
 
     def __init__(self, rng: np.random.Generator, n: int) -> None:
@@ -75,13 +56,9 @@ class Sketch:
         return self._rng.uniform(low, high, (self._n, 1, 1)).astype('f4')
 
     def paint(self, part: Array, tone: Number = 1, share: float = 1) -> None:
-        """Lay a piece of cloth over what is there.
+        """Lay cloth over what is there, in that share of the images.
 
-        Parameters
-        ----------
-        part : (n, 28, 28), the distance to it
-        tone : 1 is the garment's, 0 the ground's
-        share : float, in how many of the images this is painted
+        Tone 1 is the garment's, 0 the ground's.
         """
         self._image += self._cover(part, share) * (tone - self._image)
 

@@ -77,13 +77,12 @@ def find(
                 'was not found.',
                 reason,
             ) from reason
-        banner = _explained(
+        stand_in = (
             '注意：没有找到Fashion-MNIST，下面用程序画的服装图代替。',
             'Note: Fashion-MNIST was not found; garments drawn by code stand '
             'in for it.',
-            reason,
         )
-        print(banner)
+        print(_explained(*stand_in, reason))
     return DRAWN, _kept(_drawn, cache_folder(), sizes)
 
 

@@ -23,7 +23,6 @@ from d2lmini.exercises.engine import (
     Mistake,
     Results,
     Seen,
-    judge,
 )
 from d2lmini.exercises.guard import Changed
 from d2lmini.exercises.report import Report
@@ -51,20 +50,7 @@ STILL = torch.tensor([[5.0, 1], [5, 1.001], [5, 1.002], [5, 1.001]])
 
 
 def see_function(fn: Callable[..., Any], *args: Any) -> Results:
-    """Run a `batch_norm` and return what came out, by name.
-
-    Parameters
-    ----------
-    fn : callable, `fn(X, gamma, beta, moving_mean, moving_var, eps,
-        momentum, training)`
-    *args : the same
-
-    Returns
-    -------
-    dict
-        The moving averages are flattened: (C,), (1, C) and (1, C, 1, 1) are
-        the same here, as long as the function takes back what it gave.
-    """
+    """Return what a `batch_norm` gives, by name; averages as (C,)."""
     X, gamma, beta, *memory, eps, momentum, training = args
 
     def call(
@@ -148,31 +134,19 @@ def _gradients(Y: Tensor, sources: dict[str, Tensor]) -> Results:
     return seen
 
 
-def see_layer(make: Make, scene: Scene) -> Results:
-    """Return what is seen of a layer in a scene.
-
-    Parameters
-    ----------
-    make : callable, `make(num_features, num_dims, eps=..., momentum=...)`
-    scene : callable
-
-    Raises
-    ------
-    NotImplementedError : a class that does nothing yet
-    """
-    if getattr(make, 'forward', None) is nn.Module.forward:
-        raise NotImplementedError
-    layer = make(C, 2)
-    does_nothing = isinstance(layer, nn.Module) and not _holds(layer)
-    if does_nothing and layer(X2.clone()) in (None, ...):
-        raise NotImplementedError  # a stub that calls super().__init__()
-    return scene(make)
-
-
-def _holds(layer: nn.Module) -> bool:
-    """Tell whether a layer has any tensor."""
-    values = [*layer.state_dict().values(), *vars(layer).values()]
-    return any(isinstance(value, Tensor) for value in values)
+def _scene(
+    see: Scene,
+    zh: str,
+    en: str,
+    X: Tensor | None = None,
+    tolerance: float | None = None,
+) -> Case:
+    """Return a case that is told by words, and by its input."""
+    if X is not None:
+        given = f'`gamma = [2, -1]`, `beta = [0.5, 3]`\n`X = {show(X)}`'
+        size = f'`num_dims={X.dim()}`'
+        zh, en = f'{size}，{zh}；{given}', f'{size}, {en}; {given}'
+    return Case((see,), zh, en, tolerance)
 
 
 def _find(layer: nn.Module, what: str) -> Tensor:
@@ -188,10 +162,7 @@ def _find(layer: nn.Module, what: str) -> Tensor:
 
 
 def _build(make: Make, num_dims: int, **options: float) -> nn.Module:
-    """Build a layer that trains, with the same gamma and beta as every other.
-
-    They are uneven.
-    """
+    """Build a layer that trains, with an uneven gamma and beta."""
     layer = make(C, num_dims, **options)
     if not isinstance(layer, nn.Module):
         kind = type(layer).__name__
@@ -238,7 +209,11 @@ def _call(layer: nn.Module, X: Tensor) -> Tensor:
     return Y.detach()
 
 
-def new(num_dims: int) -> Scene:
+def _step(layer: nn.Module, X: Tensor) -> Results:
+    return {'Y': _call(layer, X), **_held(layer)}
+
+
+def is_new(num_dims: int) -> Case:
     """Look at a layer just built: its numbers, and what is registered."""
     ours = {name: names[0] for names in TENSORS.values() for name in names}
 
@@ -251,53 +226,53 @@ def new(num_dims: int) -> Scene:
             'state_dict()': sorted(ours[n] for n in saved if n in ours),
         }
 
-    return see
+    built = f'`BatchNorm(2, {num_dims})`'
+    return _scene(see, f'刚建好的{built}', f'a new {built}')
 
 
-def trains(X: Tensor, **options: float) -> Scene:
+def trains(
+    X: Tensor, tolerance: float | None = None, **options: float
+) -> Case:
     """Look at a step of training: output, moving averages, gradients."""
 
     def see(make: Make) -> Results:
-        layer = _build(make, X.dim(), **options)
-        seen: Results = {'Y': _call(layer, X), **_held(layer)}
+        seen = _step(_build(make, X.dim(), **options), X)
         layer = _build(make, X.dim(), **options)
         x = X.clone().requires_grad_()
         learned = {what: _find(layer, what) for what in ('gamma', 'beta')}
-        seen |= _gradients(layer(x), {'X': x} | learned)
+        seen |= _gradients(layer(x), {'X': x, **learned})
         for what in ('mean', 'var'):
             alone = _find(layer, what).grad_fn is None
             seen[f'{TENSORS[what][0]}.grad_fn is None'] = alone
         return seen
 
-    return see
+    zh, en = '`train()`，一步', '`train()`, one step'
+    for name, value in options.items():
+        zh, en = f'{zh}，`{name}={value}`', f'{en}, `{name}={value}`'
+    return _scene(see, zh, en, X, tolerance)
 
 
-def trains_twice(make: Make) -> Results:
-    """Look at the moving averages after two steps."""
-    layer = _build(make, 2)
-    _call(layer, X2)
-    _call(layer, X2 + 1)
-    return _held(layer)
-
-
-def evaluates(X: Tensor, gradients_on: bool) -> Scene:
-    """Look at an evaluation after a step, and what it leaves behind."""
+def runs(
+    X: Tensor,
+    mode: str,
+    after_a_step: bool = False,
+    gradients_on: bool = True,
+) -> Case:
+    """Look at a call in a mode: on X or, after a step of training, X + 1."""
 
     def see(make: Make) -> Results:
         layer = _build(make, X.dim())
-        _call(layer, X)
-        layer.eval()
+        if after_a_step:
+            _call(layer, X)
+        layer.train(mode == 'train')
         with torch.set_grad_enabled(gradients_on):
-            return {'Y': _call(layer, X + 1)} | _held(layer)
+            return _step(layer, X + 1 if after_a_step else X)
 
-    return see
-
-
-def trains_without_gradients(make: Make) -> Results:
-    """Look at a step in training mode while gradients are off."""
-    layer = _build(make, 2)
-    with torch.no_grad():
-        return {'Y': _call(layer, X2)} | _held(layer)
+    now = f'`{mode}()`' if gradients_on else f'`{mode}(), torch.no_grad()`'
+    if not after_a_step:
+        return _scene(see, now, now, X)
+    zh, en = '`train()`一步，再', 'a step of `train()`, then '
+    return _scene(see, f'{zh}{now}，`X + 1`', f'{en}{now}, `X + 1`', X)
 
 
 def is_saved(make: Make) -> Results:
@@ -327,11 +302,6 @@ def is_copied(make: Make) -> Results:
     layer(X2.clone().requires_grad_())  # as behind another layer
     _call(copy.deepcopy(layer), X2)
     return _held(layer)
-
-
-def evaluates_one(make: Make) -> Results:
-    """Look at the evaluation of one example."""
-    return {'Y': _call(_build(make, 2).eval(), X2[:1])}
 
 
 def gets_one(make: Make) -> Results:
@@ -370,22 +340,6 @@ def _case(
     return Case(args, text, text, tolerance)
 
 
-def _scene(
-    scene: Scene,
-    zh: str,
-    en: str,
-    X: Tensor | None = None,
-    tolerance: float | None = None,
-) -> Case:
-    """Return a case that is told by words, and by its input."""
-    if X is not None:
-        given = f'`gamma = [2, -1]`, `beta = [0.5, 3]`\n`X = {show(X)}`'
-        zh, en = f'{zh}；{given}', f'{en}; {given}'
-    if X is not None and X.dim() == 4:
-        zh, en = f'`num_dims=4`，{zh}', f'`num_dims=4`, {en}'
-    return Case((scene,), zh, en, tolerance)
-
-
 CASES = (
     _case(X2, True, uneven=False),
     _case(X2, False),
@@ -399,99 +353,33 @@ CASES = (
     _case(X2[:1], True, uneven=False),
 )
 SCENES = (
-    _scene(new(2), '刚建好的`BatchNorm(2, 2)`', 'a new `BatchNorm(2, 2)`'),
-    _scene(new(4), '刚建好的`BatchNorm(2, 4)`', 'a new `BatchNorm(2, 4)`'),
-    _scene(trains(X2), '`train()`，一步', '`train()`, one step', X2),
-    _scene(
-        trains_twice,
-        '`train()`，两步，`X`和`X + 1`',
-        '`train()`, two steps, `X` and `X + 1`',
-        X2,
-    ),
-    _scene(
-        trains_without_gradients,
-        '`train()`，在`torch.no_grad()`里',
-        '`train()`, under `torch.no_grad()`',
-        X2,
-    ),
-    _scene(
-        evaluates(X2, False),
-        '`train()`一步，再`eval()`，`torch.no_grad()`，`X + 1`',
-        'a step of `train()`, then `eval()`, `torch.no_grad()`, `X + 1`',
-        X2,
-    ),
-    _scene(
-        evaluates(X2, True),
-        '`train()`一步，再`eval()`，梯度开着，`X + 1`',
-        'a step of `train()`, then `eval()`, gradients on, `X + 1`',
-        X2,
-    ),
-    _scene(
-        trains(X2, eps=0.5),
-        '`eps=0.5`，`train()`，一步',
-        '`eps=0.5`, `train()`, one step',
-        X2,
-    ),
-    _scene(
-        trains(X2, momentum=0.25),
-        '`momentum=0.25`，`train()`，一步',
-        '`momentum=0.25`, `train()`, one step',
-        X2,
-    ),
-    _scene(
-        trains(X4, eps=0.5),
-        '`eps=0.5`，`train()`，一步',
-        '`eps=0.5`, `train()`, one step',
-        X4,
-    ),
-    _scene(
-        evaluates(X4, True),
-        '`train()`一步，再`eval()`，`X + 1`',
-        'a step of `train()`, then `eval()`, `X + 1`',
-        X4,
-    ),
-    _scene(
-        trains(STILL),
-        '几乎不变的通道，`train()`，一步',
-        'channels that hardly change, `train()`, one step',
-        STILL,
-    ),
-    _scene(
-        trains(X2 + 1e4),
-        '均值远离0，`train()`，一步',
-        'means far from 0, `train()`, one step',
-        X2 + 1e4,
-        FAR,
-    ),
+    is_new(2),
+    is_new(4),
+    trains(X2),
+    runs(X2, 'train', after_a_step=True),
+    runs(X2, 'train', gradients_on=False),
+    runs(X2, 'eval', after_a_step=True, gradients_on=False),
+    runs(X2, 'eval', after_a_step=True),
+    trains(X2, eps=0.5),
+    trains(X2, momentum=0.25),
+    trains(X4, eps=0.5),
+    runs(X4, 'eval', after_a_step=True),
+    trains(STILL),
+    trains(X2 + 1e4, FAR),
     _scene(
         is_saved,
         '训练一步，存盘，读进一个新的层，`eval()`',
         'trained one step, saved, loaded into a new layer, `eval()`',
     ),
-    _scene(
-        trains(X4[:1]),
-        '`train()`，只有一张图',
-        '`train()`, a single image',
-        X4[:1],
-    ),
-    _scene(
-        evaluates_one,
-        '`eval()`，批量里只有一个样本',
-        '`eval()`, a batch of one example',
-        X2[:1],
-    ),
+    trains(X4[:1]),
+    runs(X2[:1], 'eval'),
     _scene(is_double, '`.double()`之后', 'after `.double()`'),
     _scene(
         is_copied,
         '训练一步，`copy.deepcopy`，再训练副本',
         'trained one step, `copy.deepcopy`, then the copy is trained',
     ),
-    _scene(
-        gets_one,
-        '`train()`，批量里只有一个样本',
-        '`train()`, a batch of one example',
-        X2[:1],
-    ),
+    _scene(gets_one, '`train()`', '`train()`', X2[:1]),
 )
 
 
@@ -505,24 +393,31 @@ _N = 'n = values_per_channel(X, gamma, training)'
 _ONE = 'training and n < 2'
 _DIMS = '[d for d in range(X.dim()) if d != 1]'
 _VAR = 'var = (centered**2).mean(dim=dims, keepdim=True)'
-_UPDATES = (
+_MEMORY = (
     'moving_mean = (1 - momentum) * moving_mean + momentum * mean',
     'moving_var = (1 - momentum) * moving_var + momentum * unbiased',
 )
-_WRITES = (
-    'moving_mean.mul_(1 - momentum).add_(momentum * mean)',
-    'moving_var.mul_(1 - momentum).add_(momentum * unbiased)',
-)
 _SCALE = 'scale = gamma'
 _GAMMA, _ROOT, _BETA = 'gamma / torch', 'torch.sqrt(var + eps)', '+ beta)'
-_REMEMBERS_IN_EVAL = """if not training:
+_IN_PLACE = (
+    (_MEMORY[0], 'moving_mean.mul_(1 - momentum).add_(momentum * mean)'),
+    (_MEMORY[1], 'moving_var.mul_(1 - momentum).add_(momentum * unbiased)'),
+)
+_NO_KEEPDIM = 'x.mean(dim=dims, keepdim=True)', 'x.mean(dim=dims)'
+_CENTER = 'centered = x - mean'
+_MEAN_FIRST = 'moving_mean += 0 * mean.detach()'  # written before it is used
+_ALSO_IN_EVAL = f"""if not training:
         with torch.no_grad():
-            now = x.mean(dim=dims, keepdim=True)
-            unbiased = ((x - now) ** 2).sum(dim=dims, keepdim=True)
-            unbiased = unbiased / max(1, n - 1)
-            moving_mean = (1 - momentum) * moving_mean + momentum * now
-            moving_var = (1 - momentum) * moving_var + momentum * unbiased
-    """
+            mean = x.mean(dim=dims, keepdim=True)
+            unbiased = x.var(dim=dims, keepdim=True)
+            {_MEMORY[0]}
+            {_MEMORY[1]}
+    {_SCALE}"""
+
+
+def _edit(*changes: tuple[str, str], zh: str = '', en: str = '') -> Edit:
+    olds, news = zip(*changes, strict=True)
+    return Edit(olds, news, zh, en)
 
 
 def _first(line: str, zh: str = '', en: str = '') -> Edit:
@@ -535,129 +430,108 @@ def _before_scale(line: str, zh: str, en: str) -> Edit:
     return Edit(_SCALE, f'{line}\n    {_SCALE}', zh, en)
 
 
-def _ways(ways: list[Edit], zh: str, en: str) -> list[Mistake]:
-    """Give several ways to make a mistake the same hint."""
-    ways[0].zh, ways[0].en = zh, en
-    return [*ways]
+def _unused(name: str, edit: Edit) -> Edit:
+    """Return the mistake to leave an argument out, with its hint."""
+    edit.zh = f'换一个`{name}`，结果不变。它在哪里用到？'
+    edit.en = f'Another `{name}` changes nothing. Where is it used?'
+    return edit
 
 
-def _in_place(old: str, new: str) -> list[Edit]:
-    """Return an edit, and the same where averages are written in place.
+def _pools(dims: str, zh: str, en: str) -> list[Mistake]:
+    """Return the mistake to average over other axes.
 
-    Other errors come of those.
+    Averages that are written in place raise other errors.
     """
-    return [Edit(old, new), Edit((old, *_UPDATES), (new, *_WRITES))]
+    return [Edit(_DIMS, dims, zh, en), _edit((_DIMS, dims), *_IN_PLACE)]
 
 
-_REMEMBERED_FIRST = Edit(  # before X meets the mean, so another line raises
-    (', keepdim=True)', 'centered = x - mean', _VAR[:-15], *_UPDATES, _SCALE),
-    (
-        ')',
-        'pass',
-        'var = x.var(dim=dims, correction=0',
-        *_WRITES,
-        f'centered = x - mean\n    {_SCALE}',
-    ),
-)
+def _both(
+    one: tuple[str, str],
+    other: tuple[str, str],
+    *always: tuple[str, str],
+    zh: str,
+    en: str,
+) -> list[Mistake]:
+    """Return the edits of two tensors: of both, of one, of the other."""
+    ways = (one, other), (one,), (other,)
+    return [_edit(*way, *always, zh=zh, en=en) for way in ways]
+
+
 _ONE_DIRECTION = (
-    '一张图有两个方向，你只沿一个求了均值。`(N, C, H, W)`里，除了通道还有'
-    '几个轴？',
-    'An image has two directions, and the mean is over one of them. How '
-    'many axes does `(N, C, H, W)` have besides the channel?',
+    '只平均了图像的一个方向。`(N, C, H, W)`里，通道以外还有几个轴？',
+    'Only one direction of an image is averaged. How many axes does '
+    '`(N, C, H, W)` have besides the channel?',
 )
 MISTAKES: Mistakes = {
     'returns_swapped': Edit(
         'Y, moving_mean, moving_var\n',
         'Y, moving_var, moving_mean\n',
-        '数都出现了，只是不在该在的位置。返回的三样，次序是什么？',
-        'The numbers are all there, but not in their places. In which order '
-        'are the three returned?',
+        '数都有，位置不对：返回的三样，次序是什么？',
+        'The numbers are there, but not in place: what is their order?',
     ),
-    'no_keepdim': _ways(
-        [
-            *_in_place('x.mean(dim=dims, keepdim=True)', 'x.mean(dim=dims)'),
-            _REMEMBERED_FIRST,
-        ],
-        '打印均值的形状：求均值时去掉的轴还在不在？和`X`相减时，它从最后一轴'
-        '开始对齐，对上的是通道吗？',
-        'Print the shape of the mean: are the axes that were averaged still '
-        'there? Subtracted from `X`, it is lined up from the last axis on: '
-        'is that the channel?',
+    'no_keepdim': [
+        Edit(
+            *_NO_KEEPDIM,
+            '打印均值的形状。减法从最后一轴开始对齐：对上的是通道吗？',
+            'Print the shape of the mean. Subtraction lines up from the last '
+            'axis: does it meet the channel?',
+        ),
+        _edit(_NO_KEEPDIM, (_CENTER, f'{_MEAN_FIRST}\n    {_CENTER}')),
+    ],
+    'axes_batch_only': _pools(
+        '[0]',
+        '每个位置各有一个均值。它们都出自同一个卷积核，该分开算吗？',
+        'Each position has its own mean. All of them come from one kernel: '
+        'should they be kept apart?',
     ),
-    'axes_batch_only': _ways(
-        _in_place(_DIMS, '[0]'),
-        '对`(N, C, H, W)`只沿样本求了均值，每个位置各有一个。一个通道里的各个'
-        '位置是同一个卷积核算出来的，该分开算吗？',
-        'For `(N, C, H, W)` the mean is over examples only, one for each '
-        'position. All positions of a channel come from one kernel: should '
-        'they be kept apart?',
+    'axes_one_example': _pools(
+        '[0] if X.dim() == 2 else [2, 3]',
+        '数一数你的均值：该有`C`个，你有`N*C`个。“批量”在哪里？',
+        'Count your means: `N*C`, where `C` are due. Where is the batch?',
     ),
-    'axes_one_example': _ways(
-        _in_place(_DIMS, '[0] if X.dim() == 2 else [2, 3]'),
-        '每个样本用了自己的均值。数一数你的均值：该有`C`个，你有`N*C`个。'
-        '“批量”在哪里？',
-        'Each example has a mean of its own. Count your means: there should '
-        'be `C`, and there are `N*C`. Where is the batch?',
+    'axes_example': _pools(
+        '[1, 2, 3][: X.dim() - 1]',
+        '均值跨着通道求，像层归一化。这里该是哪些数共用一个均值？',
+        'The mean is across channels, as in layer normalization. Which '
+        'numbers should share one here?',
     ),
-    'axes_example': _ways(
-        _in_place(_DIMS, '[1, 2, 3][: X.dim() - 1]'),
-        '均值是在一个样本里面、跨着通道求的，像层归一化。批量归一化里，哪些数'
-        '共用一个均值？',
-        'The mean is taken inside an example, across channels, as in layer '
-        'normalization. Which numbers share a mean in batch normalization?',
+    'axes_channels': _pools(
+        '[1]',
+        '第1轴平均掉了。`X`的第1轴是什么？该留下的是哪个轴？',
+        'Axis 1 is averaged away. What is it in `X`? Which one should stay?',
     ),
-    'axes_channels': _ways(
-        _in_place(_DIMS, '[1]'),
-        '你把第1轴平均掉了。`X`的第1轴是什么？求完均值，该留下的是哪个轴？',
-        'Axis 1 is averaged away. What is axis 1 of `X`? Which axis should '
-        'be left when the mean is taken?',
+    'axes_all': _pools(
+        '[*range(X.dim())]',
+        '整个`X`只有一个均值。两个特征的单位差一千倍，也能共用吗？',
+        'All of `X` has one mean. Can two features share it whose units '
+        'differ by a factor of a thousand?',
     ),
-    'axes_all': _ways(
-        _in_place(_DIMS, '[*range(X.dim())]'),
-        '整个`X`只有一个均值。两个特征的单位可以差一千倍，它们能共用一个均值'
-        '吗？',
-        'There is a single mean for all of `X`. Two features may differ in '
-        'unit by a factor of a thousand: can they share a mean?',
+    'axes_last': _pools(
+        '[*range(X.dim() - 1)]',
+        '最后一轴留了下来。`(N, C, H, W)`里，通道是哪个轴？',
+        'The last axis is left. Which one of `(N, C, H, W)` is the channel?',
     ),
-    'axes_last': _ways(
-        _in_place(_DIMS, '[*range(X.dim() - 1)]'),
-        '最后一轴留了下来。PyTorch的图像是`(N, C, H, W)`，通道在哪个轴？',
-        'The last axis is the one that is left. In PyTorch images have the '
-        'shape `(N, C, H, W)`: which axis is the channel?',
-    ),
-    'axes_rows': Edit(
-        _DIMS,
-        '[0, 2][: X.dim() - 1]',
-        *_ONE_DIRECTION,
-    ),
-    'axes_columns': _ways(
-        _in_place(_DIMS, '[0, 3][: X.dim() - 1]'),
-        *_ONE_DIRECTION,
-    ),
+    'axes_rows': Edit(_DIMS, '[0, 2][: X.dim() - 1]', *_ONE_DIRECTION),
+    'axes_columns': _pools('[0, 3][: X.dim() - 1]', *_ONE_DIRECTION),
     'always_trains': _first(
         'training = True',
-        '训练模式和评估模式，你的代码做得一模一样。它看过现在是哪个模式吗？',
-        'Your code does the same in training mode and in evaluation mode. '
-        'Does it ever look at which one it is?',
+        '两个模式做得一模一样。代码看过现在是哪个模式吗？',
+        'Both modes do the same. Does your code look at which one it is?',
     ),
-    'gradients_mode': _ways(
-        [
-            _first('training = torch.is_grad_enabled()'),
-            _first('training = training and torch.is_grad_enabled()'),
-            _first('training = training or torch.is_grad_enabled()'),
-        ],
-        '梯度开着和关着，你的代码做的事不一样。可是梯度和模式是两件事：预测'
-        '时也可能要对输入求梯度。现在是哪个模式，该看什么？',
-        'Your code does one thing with gradients on and another with '
-        'gradients off. But gradients and the mode are two things: '
-        'prediction may need the gradient to the input too. What says '
-        'which mode it is?',
-    ),
+    'gradients_mode': [
+        _first(
+            'training = torch.is_grad_enabled()',
+            '梯度一关，结果就变了。预测时也可能要梯度：是哪个模式，该看什么？',
+            'Your code asks whether gradients are on, but prediction may '
+            'need them too. What says which mode it is?',
+        ),
+        _first('training = training and torch.is_grad_enabled()'),
+        _first('training = training or torch.is_grad_enabled()'),
+    ],
     'mode_reversed': _first(
         'training = not training',
-        '两个模式好像对调了。看看`if`的两支，哪一支该算这一批的统计量？',
-        'The two modes seem to have changed places. Look at the two branches '
-        'of your `if`: which one should use the statistics of the batch?',
+        '两个模式好像对调了：哪一支该用这一批的统计量？',
+        'The modes seem exchanged: which one should use the batch statistics?',
     ),
     'moving_in_training': Edit(
         (_N, _SCALE),
@@ -665,145 +539,120 @@ MISTAKES: Mistakes = {
             f'old = moving_mean, moving_var\n    {_N}',
             f'centered, var = x - old[0], old[1]\n    {_SCALE}',
         ),
-        '训练模式也用移动平均去归一化了。把`gamma`设成1、`beta`设成0，训练时'
-        '`Y`在每个通道的均值该是几？你的是几？',
-        'Training mode normalizes by the moving averages too. With `gamma` 1 '
-        'and `beta` 0, what should the mean of a channel of `Y` be in '
-        'training, and what is yours?',
+        '训练也用了移动平均：`Y`每个通道的均值还是`beta`吗？',
+        'Training uses the moving averages too: is the mean of a channel of '
+        '`Y` still `beta`?',
     ),
     'updated_in_training': _before_scale(
         'centered, var = x - moving_mean, moving_var',
-        '训练时，归一化用的是刚更新过的移动平均。更新是为了以后；眼下这一批，'
-        '该减去谁的均值？',
-        'Training normalizes by the moving averages just updated. The update '
-        'is for later: whose mean should this batch have subtracted?',
+        '训练用了刚更新的移动平均。更新是为了以后：这一批该减去谁的均值？',
+        'Training uses the averages just updated. They are for later: whose '
+        'mean should be subtracted from this batch?',
     ),
     'batch_in_eval': Edit(
         (' if training else moving_mean', f'if training:\n        {_VAR}'),
         ('', f'{_VAR}\n    if training:'),
-        '评估模式用了这一批自己的统计量。要是只来一个样本，它的统计量从哪里'
-        '来？',
-        'Evaluation mode uses the statistics of the batch itself. If a '
-        'single example comes, where would its statistics come from?',
+        '评估用了这一批的统计量。只来一个样本，统计量从哪里来？',
+        'Evaluation uses the batch statistics. Where would they come from if '
+        'a single example comes?',
     ),
     'remembers_in_eval': Edit(
         _SCALE,
-        _REMEMBERS_IN_EVAL + _SCALE,
-        '评估模式下，移动平均也变了。测试数据该不该影响以后的预测？',
-        'The moving averages change in evaluation mode too. Should test data '
-        'have an influence on later predictions?',
+        _ALSO_IN_EVAL,
+        '评估也改了移动平均。测试数据该影响以后的预测吗？',
+        'Evaluation changes the moving averages. Should test data do that?',
     ),
     'not_remembered': Edit(
         ('moving_mean = (1', 'moving_var = (1'),
         ('_ = (1', '_ = (1'),
-        '训练了一步，移动平均还和原来一样。算出来的新值去哪里了？',
-        'After a step of training the moving averages are what they were. '
-        'Where does the new value go?',
+        '训练了一步，移动平均没有变。算出来的新值去哪里了？',
+        'A step leaves the moving averages alone. Where do new values go?',
     ),
     'replaced': Edit(
         ('(1 - momentum) * moving', '+ momentum *'),
         ('0 * moving', '+'),
-        '移动平均成了这一批的统计量，以前的全忘了。`momentum`在哪里起作用？',
-        'The moving averages are the statistics of this batch, and the past '
-        'is gone. Where does `momentum` come in?',
+        '移动平均只剩下这一批，以前的全忘了。`momentum`在哪里起作用？',
+        'Only this batch is left in the averages. Where is `momentum` used?',
     ),
-    'forgets_nothing': _ways(
-        [
-            Edit('(1 - momentum) * moving', 'moving'),
-            Edit('(1 - momentum) * moving_mean', 'moving_mean'),
-        ],
-        '新值加上去了，旧值却没有变轻。新旧两个权重加起来该是几？',
-        'The new value is added, but the old one keeps its full weight. What '
-        'should the two weights sum to?',
-    ),
+    'forgets_nothing': [
+        Edit(
+            '(1 - momentum) * moving',
+            'moving',
+            '新值加上了，旧值没有变轻。两个权重加起来该是几？',
+            'The old value keeps all its weight. What should both sum to?',
+        ),
+        Edit('(1 - momentum) * moving_mean', 'moving_mean'),
+    ],
     'momentum_reversed': _first(
         'momentum = 1 - momentum',
-        '移动平均一步就走了太远，或者太近。`momentum=0.1`时，PyTorch的0.1是'
-        '旧值的权重，还是新值的？',
-        'The moving averages go too far in one step, or not far enough. With '
-        "`momentum=0.1`, is PyTorch's 0.1 the weight of the old value or of "
-        'the new one?',
+        'PyTorch的`momentum=0.1`是旧值的权重，还是新值的？',
+        "Is PyTorch's `momentum=0.1` the weight of the old value or the new?",
     ),
-    'momentum_fixed': _first(
-        'momentum = 0.1',
-        '换一个`momentum`，移动平均还是走同样远。这个参数用到了吗？',
-        'With another `momentum` the moving averages go just as far. Is the '
-        'argument used?',
-    ),
+    'momentum_fixed': _unused('momentum', _first('momentum = 0.1')),
     'mean_left': Edit(
         'scale * centered',
         'scale * x',
-        '`Y`的中心不对。写下`X`变成`X_hat`的公式，分子是什么？',
-        '`Y` is not centred where it should be. Write down the fraction that '
-        'turns `X` into `X_hat`: what is its numerator?',
+        '`Y`的中心不对。`X_hat`的公式里，分子是什么？',
+        '`Y` has the wrong centre. What is the numerator of `X_hat`?',
     ),
     'var_not_centred': Edit(
         '(centered**2)',
         '(x**2)',
-        '方差太大了。方差是离均值有多远，再平方、求平均；你平方的是什么？',
-        'The variance is too large. It is the mean of squared distances from '
-        'the mean: what is it that you square?',
+        '方差说的是离均值有多远：你平方的是什么？',
+        'Variance is about distances from the mean: what do you square?',
     ),
     'var_summed': Edit(
         '(centered**2).mean(',
         '(centered**2).sum(',
-        '方差会随着批量变大。把同样的样本抄一份接在后面，方差该不该变？',
-        'Your variance grows with the batch. If the same examples are '
-        'appended once more, should the variance change?',
+        '方差随着批量变大。把同样的样本再抄一份，方差该变吗？',
+        'The variance grows with the batch. Should it, if examples repeat?',
     ),
     'not_rooted': Edit(
         _ROOT,
         '(var + eps)',
-        '把`X`乘以10，`Y`该不变，你的会变。分母和分子的单位一样吗？',
-        'Multiply `X` by 10: `Y` should stay, and yours changes. Do the '
-        'two sides of your division have the same unit?',
+        '`X`乘以10，`Y`该不变，你的会变。分子和分母同单位吗？',
+        'With `X` times 10, `Y` should stay, and yours changes. Do both '
+        'sides of your division have the same unit?',
     ),
     'unbiased_normalizes': _before_scale(
         'var = var * n / (n - 1) if training else var',
-        '训练时的`X_hat`整体小了一点，批量越小差得越多。归一化时，方差除以'
-        '了几？量一量`X_hat`的方差是不是1。',
-        'In training `X_hat` is a little too small, the more so the '
-        'smaller the batch. By what is the variance divided where it '
-        'normalizes? Measure whether the variance of `X_hat` is 1.',
+        '训练时`X_hat`小了一点，批量越小差得越多：方差除以了几？',
+        'In training `X_hat` is a little small, more so in small batches. By '
+        'what is the variance divided?',
     ),
-    'std_remembered': _ways(
-        [
-            Edit('* unbiased', '* unbiased.sqrt()'),
-            Edit(
-                ('* unbiased', 'var = moving_var\n'),
-                ('* unbiased.sqrt()', 'var = moving_var**2\n'),
-            ),
-        ],
-        '`moving_var`的单位不对。`X`乘以10，它该变成多少倍？你的变成多少倍？',
-        '`moving_var` has the wrong unit. If `X` is multiplied by 10, by how '
-        'much should it grow, and by how much does yours?',
-    ),
+    'std_remembered': [
+        Edit(
+            '* unbiased',
+            '* unbiased.sqrt()',
+            '`X`乘以10，`moving_var`该变成多少倍？你的变成多少倍？',
+            'With `X` times 10, by how much should `moving_var` grow, and '
+            'by how much does yours?',
+        ),
+        Edit(
+            ('* unbiased', 'var = moving_var\n'),
+            ('* unbiased.sqrt()', 'var = moving_var**2\n'),
+        ),
+    ],
     'biased_remembered': Edit(
         'unbiased = var * n / (n - 1)',
         'unbiased = var',
-        '`Y`对，`moving_var`偏小。记下来的方差是替全部数据估计的：从一小批数'
-        '估计，怎样才不会总是偏小？',
-        '`Y` is right and `moving_var` is too small. What is remembered '
-        'stands for all the data. How do you keep an estimate from a few '
-        'values from coming out too small on average?',
+        '`moving_var`偏小。从一小批估计全部数据，怎样才不总是偏小？',
+        '`moving_var` is too small. How do you keep estimates from a few '
+        'values from being too small on average?',
     ),
     'eps_missing': Edit(
         _ROOT,
         'torch.sqrt(var)',
-        '换一个`eps`，你的`Y`不变。要是一个通道的方差正好是0，你的分母里，什么'
-        '拦着它变成0？',
-        'With another `eps` your `Y` is the same. If the variance of a '
-        'channel is exactly 0, what keeps the number you divide by away '
-        'from 0?',
+        '换一个`eps`，`Y`不变。方差正好是0时，什么拦着分母变成0？',
+        'Another `eps` leaves `Y` as it is. If the variance is 0, what keeps '
+        'you from dividing by 0?',
     ),
     'eps_outside': Edit(
         _ROOT,
         '(torch.sqrt(var) + eps)',
-        '`eps`有了，位置不对，`eps`大的时候看得出来。它和方差同单位，还是和'
-        '标准差同单位？',
-        '`eps` is there but in another place, which shows when it is large. '
-        'Does it have the unit of the variance or of the standard '
-        'deviation?',
+        '`eps`的位置不对。它和方差同单位，还是和标准差同单位？',
+        '`eps` is in the wrong place. Does it have the unit of the variance '
+        'or of the standard deviation?',
     ),
     'eps_twice': Edit(
         _ROOT,
@@ -814,147 +663,107 @@ MISTAKES: Mistakes = {
     'eps_least': Edit(
         _ROOT,
         'torch.sqrt(var.clamp(min=eps))',
-        '方差比`eps`大的时候，`eps`对你不起作用。它是下限，还是加数？',
-        'Where the variance is larger, your `eps` has no effect. Is it a '
-        'lower limit, or something added?',
+        '`eps`比方差小，就不起作用了。它是下限，还是加数？',
+        'An `eps` below the variance does nothing. Is it a limit, or added?',
     ),
-    'eps_fixed': _first(
-        'eps = 1e-5',
-        '换一个`eps`，结果不变。这个参数用到了吗？',
-        'With another `eps` the result is the same. Is the argument used?',
-    ),
+    'eps_fixed': _unused('eps', _first('eps = 1e-5')),
     'eps_remembered': Edit(
         'momentum * unbiased',
         'momentum * (unbiased + eps)',
-        '`moving_var`多出一点，多的正好和`eps`成比例。`eps`是为了做除法，要不要'
-        '一起记下来？',
-        '`moving_var` is a little too large, in proportion to `eps`. `eps` '
-        'is there for the division: should it be remembered too?',
+        '`moving_var`里混进了`eps`。它是为了做除法，要一起记下来吗？',
+        '`moving_var` has some `eps` in it. That is for the division: should '
+        'it be remembered too?',
     ),
     'swapped': Edit(
         (_GAMMA, _BETA),
         ('beta / torch', '+ gamma)'),
-        '`gamma`和`beta`做了对方的事。哪个用来缩放，哪个用来偏移？',
-        "`gamma` and `beta` do each other's work. Which one scales, and "
-        'which one shifts?',
+        '`gamma`和`beta`做了对方的事。哪个缩放，哪个偏移？',
+        "`gamma` and `beta` do each other's work. Which one scales?",
     ),
     'no_gamma_beta': Edit(
         (_GAMMA, _BETA),
         ('1 / torch', ')'),
-        '换了`gamma`和`beta`，`Y`不变。`X_hat`后面还有一步。',
-        '`Y` is the same whatever `gamma` and `beta` are. There is a step '
-        'after `X_hat`.',
+        '换了`gamma`和`beta`，`Y`不变。`X_hat`后面还有哪一步？',
+        '`gamma` and `beta` do not change `Y`. What comes after `X_hat`?',
     ),
-    'no_gamma': Edit(
-        _GAMMA,
-        '1 / torch',
-        '换一个`gamma`，`Y`不变。它在哪里用到？',
-        '`Y` is the same whatever `gamma` is. Where is it used?',
-    ),
-    'no_beta': Edit(
-        _BETA,
-        ')',
-        '换一个`beta`，`Y`不变。它在哪里用到？',
-        '`Y` is the same whatever `beta` is. Where is it used?',
-    ),
+    'no_gamma': _unused('gamma', Edit(_GAMMA, '1 / torch')),
+    'no_beta': _unused('beta', Edit(_BETA, ')')),
     'beta_inside': Edit(
         _BETA,
         '+ gamma * beta)',
         '`beta`也被`gamma`乘了。先缩放还是先偏移？',
-        '`beta` is multiplied by `gamma` too. Which comes first, the scale '
-        'or the shift?',
+        '`gamma` multiplies `beta` too. Does the scale or the shift go first?',
     ),
     'cut_gradient': _before_scale(
         'centered, var = x - mean.detach(), var.detach()',
-        '`Y`对，`X`的梯度不对。均值和方差也是从`X`算出来的：动一动`X`，它们动'
-        '不动？你的梯度知道吗？',
-        '`Y` is right, the gradient to `X` is not. The mean and the variance '
-        'are computed from `X` too: move `X`, and they move. Does your '
-        'gradient know?',
+        '`X`的梯度不对。动一动`X`，均值和方差也动：梯度知道吗？',
+        'The gradient to `X` is wrong. Move `X`, and the mean and the '
+        'variance move: does your gradient know?',
     ),
     'cut_mean': _before_scale(
         'centered = x - mean.detach()',
-        '`Y`对，`X`的梯度不对。梯度经过方差了，也经过均值了吗？',
-        '`Y` is right, the gradient to `X` is not. It goes through the '
-        'variance; does it go through the mean?',
+        '`X`的梯度不对。它经过方差了，也经过均值了吗？',
+        'The gradient to `X` passes the variance. Does it pass the mean too?',
     ),
     'cut_var': _before_scale(
         'var = var.detach()',
-        '`Y`对，`X`的梯度不对。梯度经过均值了，也经过方差了吗？',
-        '`Y` is right, the gradient to `X` is not. It goes through the mean; '
-        'does it go through the variance?',
+        '`X`的梯度不对。它经过均值了，也经过方差了吗？',
+        'The gradient to `X` passes the mean. Does it pass the variance too?',
     ),
     'keeps_graph': Edit(
         'with torch.no_grad():',
         'if True:',
-        '数都对，可是移动平均带着计算图。一步接一步，图越来越长，内存越来越满。'
-        '更新移动平均的几行，要不要记梯度？',
-        'The numbers are right, but the moving averages carry a computation '
-        'graph. It grows with each step and memory fills up. Do the lines '
-        'that update them need gradients?',
+        '移动平均带着计算图，一步比一步长。更新它们，要不要记梯度？',
+        'The moving averages carry a computation graph that grows. Do their '
+        'updates need gradients?',
     ),
     'cut_all': Edit(
         '.to(X.dtype)',
         '.to(X.dtype).detach()',
-        '`Y`上没有梯度可传。整个前向是不是在不记梯度的地方算的？',
-        '`Y` passes no gradient on at all. Is all of it computed where '
-        'gradients are not recorded?',
+        '`Y`上没有梯度可传。它是不是在不记梯度的地方算的？',
+        '`Y` passes no gradient on. Is it computed where none is recorded?',
     ),
-    'cut_gamma': _ways(
-        [
-            Edit(_GAMMA, 'gamma.detach() / torch'),
-            Edit(_BETA, '+ beta.detach())'),
-            Edit(
-                (_GAMMA, _BETA), ('gamma.detach() / torch', '+ beta.detach())')
-            ),
-        ],
-        '`gamma`或者`beta`没有梯度，就学不动。从它们到`Y`的路，在哪里断了？',
-        "`gamma` or `beta` gets no gradient and can't be learned. Where is "
-        'the way from them to `Y` cut?',
+    'cut_gamma': _both(
+        (_GAMMA, 'gamma.detach() / torch'),
+        (_BETA, '+ beta.detach())'),
+        zh='`gamma`或`beta`没有梯度，学不动。到`Y`的路在哪里断了？',
+        en='`gamma` or `beta` gets no gradient. Where is the way to `Y` cut?',
     ),
     'counts_examples': Edit(
         'n / (n - 1)',
         'len(X) / max(1, len(X) - 1)',
-        '`(N, C, H, W)`上，`moving_var`偏大。换成无偏方差时，n是几？数一数有'
-        '多少个数共用一个均值。',
-        'On `(N, C, H, W)` `moving_var` is too large. What is n where the '
-        'variance is made unbiased? Count the values that share a mean.',
+        '无偏方差里的n是几？数一数，多少个数共用一个均值。',
+        'What is n in the unbiased variance? Count the values of a mean.',
     ),
     'cancels': Edit(
         _VAR,
         _VAR.replace('centered', 'x') + ' - mean**2',
-        '均值离0很远时，方差错了。看看你的方差：是不是两个很大、差不多相等的'
-        '数相减？32位浮点数大约只有7位有效数字。',
-        'With a mean far from 0 the variance goes wrong. Is yours the '
-        'difference of two numbers that are large and almost equal? A 32-bit '
-        'float has about 7 digits.',
+        '均值离0很远时，方差错了。是不是两个很大、差不多相等的数相减？'
+        '32位浮点数只有约7位有效数字。',
+        'With a mean far from 0 the variance is wrong. Do you subtract two '
+        'large, almost equal numbers? A 32-bit float has about 7 digits.',
         rough=True,
     ),
     'one_value': Edit(
         (_ONE, '(n - 1)'),
         ('False', 'max(1, n - 1)'),
-        '训练时一个通道只有一个数：均值是它自己，方差是0，没有统计量可言。'
-        'PyTorch在这里怎么做？你的代码呢？',
-        'In training a channel with a single value has no statistics: the '
-        'value is its own mean, and the variance is 0. What does PyTorch do '
-        'here, and what does your code do?',
+        '训练时一个通道只有一个数，谈不上方差。PyTorch在这里怎么做？',
+        'A channel with one value has no variance to train on. What does '
+        'PyTorch do here?',
         rough=True,
     ),
     'one_image': Edit(
         _ONE,
         'training and len(X) < 2',
-        '只有一张图，你的代码就不肯训练。一个通道里有`H*W`个数，够不够求均值和'
-        '方差？',
-        'Your code refuses to train on a single image. A channel has `H*W` '
-        'values: are they enough for a mean and a variance?',
+        '只有一张图就不肯训练。一个通道有`H*W`个数，还不够吗？',
+        'It refuses to train on one image. Are `H*W` values not enough?',
         rough=True,
     ),
     'one_value_in_eval': Edit(
         _ONE,
         'n < 2',
-        '评估时来一个样本，你的代码不肯算。评估用到这一批的统计量吗？',
-        'In evaluation your code refuses a single example. Does evaluation '
-        'use the statistics of the batch?',
+        '评估时来一个样本，就不肯算。评估用到这一批的统计量吗？',
+        'Evaluation refuses one example. Does it use the batch statistics?',
         rough=True,
     ),
 }
@@ -970,144 +779,11 @@ _COPIES = """if self.training:
             self.moving_var.copy_(var)
 """
 _STORE = 'self.moving_mean, self.moving_var = mean, var'
-
-
 _SHAPE = 'shape = (1, num_features) + (1,) * (num_dims - 2)'
-
-
-def _and(way: Mistake, *changes: tuple[str, str]) -> Edit:
-    """Return a way to make a mistake with more words changed."""
-    assert isinstance(way, Edit)
-    olds, news = zip(*way.changes, *changes, strict=True)
-    return Edit(olds, news)
-
-
-def _both(one: Edit, other: Edit, *always: tuple[str, str]) -> list[Edit]:
-    """Return the edits of two tensors: of both, of one, of the other."""
-    both = _and(one, *other.changes)
-    return [_and(each, *always) for each in (both, one, other)]
-
-
-_FLAT = Edit(
-    (_SHAPE, 'gamma.shape != want'),
-    (f'{_SHAPE} if num_dims == 2 else (num_features,)', 'False'),
+_FLAT = (
+    (_SHAPE, f'{_SHAPE} if num_dims == 2 else (num_features,)'),
+    ('gamma.shape != want', 'False'),
 )
-_IN_LAYER: Mistakes = {
-    'plain_gamma': _ways(
-        _both(
-            Edit(_NEW_GAMMA, 'torch.ones(shape).requires_grad_()'),
-            Edit(_NEW_BETA, 'torch.zeros(shape).requires_grad_()'),
-        ),
-        '`gamma`和`beta`没有都进`parameters()`，优化器看不全。什么样的张量'
-        '会自己进去？',
-        '`gamma` or `beta`, or both, are missing from `parameters()`, where '
-        'an optimizer looks. What kind of tensor gets in by itself?',
-    ),
-    'gamma_buffer': Edit(
-        (f'self.gamma = {_NEW_GAMMA}', f'self.beta = {_NEW_BETA}'),
-        (
-            "self.register_buffer('gamma', torch.ones(shape))",
-            "self.register_buffer('beta', torch.zeros(shape))",
-        ),
-        '`gamma`和`beta`跟着层存盘，却不在`parameters()`里。它们是记下来的，'
-        '还是学出来的？',
-        '`gamma` and `beta` are saved with the layer but are not among '
-        '`parameters()`. Are they remembered, or learned?',
-    ),
-    'trained_averages': _ways(
-        _both(
-            Edit(_MEAN, 'self.moving_mean = nn.Parameter(torch.zeros(shape))'),
-            Edit(
-                _VARIANCE, 'self.moving_var = nn.Parameter(torch.ones(shape))'
-            ),
-            (
-                _STORE,
-                'self.moving_mean.data, self.moving_var.data = mean, var',
-            ),
-        ),
-        '移动平均进了`parameters()`，优化器会去改它。它是学出来的，还是记下'
-        '来的？',
-        'A moving average is among `parameters()`, where an optimizer '
-        'changes it. Is it learned, or remembered?',
-    ),
-    'plain_tensors': _ways(
-        _both(
-            Edit(_MEAN, 'self.moving_mean = torch.zeros(shape)'),
-            Edit(_VARIANCE, 'self.moving_var = torch.ones(shape)'),
-        ),
-        '`state_dict()`里缺移动平均：存盘会丢，`.to()`和`.double()`也不管。'
-        '层怎么知道哪些张量归它管？',
-        'A moving average is missing from `state_dict()`: saving loses it, '
-        'and `.to()` and `.double()` pass it by. How does a layer know '
-        'which tensors are its own?',
-    ),
-    'not_saved': _ways(
-        _both(
-            Edit(_MEAN, f'{_MEAN[:-1]}, persistent=False)'),
-            Edit(_VARIANCE, f'{_VARIANCE[:-1]}, persistent=False)'),
-        ),
-        '移动平均登记过了，`state_dict()`里却没有。登记时有没有说不要存？',
-        'The moving averages are registered, and yet missing in '
-        '`state_dict()`. Did you say there that they are not to be saved?',
-    ),
-    'one_gamma': Edit(
-        (_NEW_GAMMA, _NEW_BETA),
-        ('nn.Parameter(torch.ones(1))', 'nn.Parameter(torch.zeros(1))'),
-        '`gamma`和`beta`只有一个数。两个通道会想要同样的大小和偏移吗？',
-        '`gamma` and `beta` hold a single number. Would two channels want '
-        'the same scale and shift?',
-    ),
-    'flat_shape': _ways(
-        [
-            _FLAT,
-            _and(_FLAT, ('if num_dims == 2 else', 'if False else')),
-            _and(_FLAT, *zip(_UPDATES, _WRITES, strict=True)),
-            _and(_FLAT, (_STORE, _COPIES)),
-        ],
-        '`(N, C, H, W)`上出了形状的问题。形状是`(C,)`的`gamma`，广播时从最后'
-        '一轴对齐，碰上的是哪个轴？',
-        'Shapes go wrong on `(N, C, H, W)`. Broadcasting lines up from the '
-        'last axis: which one does a `gamma` of shape `(C,)` meet there?',
-    ),
-    'var_zeros': Edit(
-        "'moving_var', torch.ones",
-        "'moving_var', torch.zeros",
-        '`moving_var`从0开始。还没训练几步就评估，会除以什么？除以几才等于'
-        '没有除？',
-        '`moving_var` starts at 0. What would an evaluation after few '
-        'steps divide by? What can one divide by so that nothing changes?',
-    ),
-    'mean_ones': Edit(
-        "'moving_mean', torch.zeros",
-        "'moving_mean', torch.ones",
-        '`moving_mean`的起点不对。还没有见过数据时，减去几等于没有减？',
-        '`moving_mean` starts at the wrong number. Before any data is seen, '
-        'what can be subtracted so that nothing changes?',
-    ),
-    'gamma_zeros': Edit(
-        _NEW_GAMMA,
-        _NEW_BETA,
-        '`gamma`从0开始：乘上去以后还剩下什么？一开始该只做标准化。',
-        '`gamma` starts at 0: what is left after multiplying? At first the '
-        'layer should only standardize.',
-    ),
-    'beta_ones': Edit(
-        _NEW_BETA,
-        _NEW_GAMMA,
-        '`beta`的起点不对。一开始该只做标准化，加上几等于没有加？',
-        '`beta` starts at the wrong number. At first the layer should only '
-        'standardize: what can be added so that nothing changes?',
-    ),
-    'keeps_output': Edit(
-        '        return Y\n',
-        '        self.Y = Y\n        return Y\n',
-        '层里留着一个带计算图的张量，所以复制不了，它占的内存也放不掉。留着的'
-        '东西需要梯度吗？',
-        "The layer keeps a tensor with its computation graph, so it can't be "
-        'copied, and the memory is not set free. Does what you keep need '
-        'gradients?',
-    ),
-}
 
 
 def _lacks_super(cls: Any) -> bool:
@@ -1134,25 +810,111 @@ def _draws(cls: Any) -> bool:
     )
 
 
-_SEEN: Mistakes = {
+_IN_LAYER: Mistakes = {
+    'plain_gamma': _both(
+        (_NEW_GAMMA, 'torch.ones(shape).requires_grad_()'),
+        (_NEW_BETA, 'torch.zeros(shape).requires_grad_()'),
+        zh='`gamma`或`beta`不在`parameters()`里。什么样的张量会自己进去？',
+        en='`gamma` or `beta` is missing in `parameters()`. What kind of '
+        'tensor gets in by itself?',
+    ),
+    'gamma_buffer': Edit(
+        (f'self.gamma = {_NEW_GAMMA}', f'self.beta = {_NEW_BETA}'),
+        (
+            "self.register_buffer('gamma', torch.ones(shape))",
+            "self.register_buffer('beta', torch.zeros(shape))",
+        ),
+        '`parameters()`里没有`gamma`和`beta`。它们是记下来的，还是学出来的？',
+        '`gamma` and `beta` are missing in `parameters()`. Are they '
+        'remembered, or learned?',
+    ),
+    'trained_averages': _both(
+        (_MEAN, f'self.moving_mean = {_NEW_BETA}'),
+        (_VARIANCE, f'self.moving_var = {_NEW_GAMMA}'),
+        (_STORE, 'self.moving_mean.data, self.moving_var.data = mean, var'),
+        zh='移动平均进了`parameters()`。它是学出来的，还是记下来的？',
+        en='A moving average is in `parameters()`. Is it learned, or '
+        'remembered?',
+    ),
+    'plain_tensors': _both(
+        (_MEAN, 'self.moving_mean = torch.zeros(shape)'),
+        (_VARIANCE, 'self.moving_var = torch.ones(shape)'),
+        zh='`state_dict()`里缺移动平均，存盘会丢。层怎么知道哪些张量归它管？',
+        en='`state_dict()` lacks a moving average: saving loses it. How does '
+        'a layer know which tensors are its own?',
+    ),
+    'not_saved': _both(
+        (_MEAN, f'{_MEAN[:-1]}, persistent=False)'),
+        (_VARIANCE, f'{_VARIANCE[:-1]}, persistent=False)'),
+        zh='移动平均登记过了，`state_dict()`里却没有。登记时说了不要存吗？',
+        en='A moving average is registered, but not in `state_dict()`. Did '
+        'you say that it is not to be saved?',
+    ),
+    'one_gamma': Edit(
+        (_NEW_GAMMA, _NEW_BETA),
+        ('nn.Parameter(torch.ones(1))', 'nn.Parameter(torch.zeros(1))'),
+        '`gamma`和`beta`只有一个数。两个通道要的大小和偏移一样吗？',
+        '`gamma` and `beta` hold one number. Do two channels want the same?',
+    ),
+    'flat_shape': [
+        _edit(
+            *_FLAT,
+            zh='广播从最后一轴对齐：形状`(C,)`的`gamma`，'
+            '碰上的是`(N, C, H, W)`的哪个轴？',
+            en='Broadcasting lines up from the last axis: which one of '
+            '`(N, C, H, W)` does a `gamma` of shape `(C,)` meet?',
+        ),
+        _edit(*_FLAT, ('if num_dims == 2 else', 'if False else')),
+        _edit(*_FLAT, *_IN_PLACE),
+        _edit(*_FLAT, (_STORE, _COPIES)),
+    ],
+    'var_zeros': Edit(
+        "'moving_var', torch.ones",
+        "'moving_var', torch.zeros",
+        '`moving_var`从0开始：马上评估会除以什么？除以几等于没有除？',
+        '`moving_var` starts at 0. What would an early evaluation divide by? '
+        'What can be divided by for no change?',
+    ),
+    'mean_ones': Edit(
+        "'moving_mean', torch.zeros",
+        "'moving_mean', torch.ones",
+        '`moving_mean`的起点不对：减去几等于没有减？',
+        '`moving_mean` starts wrong: what can be subtracted for no change?',
+    ),
+    'gamma_zeros': Edit(
+        _NEW_GAMMA,
+        _NEW_BETA,
+        '`gamma`从0开始：乘上去以后还剩下什么？',
+        '`gamma` starts at 0: what is left after multiplying?',
+    ),
+    'beta_ones': Edit(
+        _NEW_BETA,
+        _NEW_GAMMA,
+        '`beta`的起点不对：加上几等于没有加？',
+        '`beta` starts wrong: what can be added for no change?',
+    ),
+    'keeps_output': Edit(
+        '        return Y\n',
+        '        self.Y = Y\n        return Y\n',
+        '层里留着带计算图的张量，它的内存放不掉。留着的东西需要梯度吗？',
+        'The layer keeps a tensor with its graph, whose memory is not freed. '
+        'Does what you keep need gradients?',
+    ),
     'no_super': Seen(
         _lacks_super,
-        '`nn.Module`自己还没有准备好，就往上挂参数了。`__init__`里，谁该先来？',
-        'Parameters are hung on an `nn.Module` that is not set up yet. What '
-        'has to come first in `__init__`?',
+        '`nn.Module`还没有准备好，就往上挂参数了。`__init__`里谁该先来？',
+        '`nn.Module` is not set up yet: what comes first in `__init__`?',
     ),
     'no_options': Seen(
         _lacks_options,
-        '建层时要能给`eps`和`momentum`，也可以不给。看看`__init__`的参数表。',
-        'One should be able to pass `eps` and `momentum`, and to leave them '
-        'out. Look at the arguments of `__init__`.',
+        '`eps`和`momentum`要能给，也能不给。看看`__init__`的参数表。',
+        'One may pass `eps` and `momentum`, or not. Look at `__init__`.',
     ),
     'gamma_drawn': Seen(
         _draws,
-        '新建的层里，`gamma`和`beta`该让它只做标准化。乘几、加几等于什么也没'
-        '做？',
-        'In a new layer `gamma` and `beta` should let it only standardize. '
-        'Which numbers to multiply by and to add change nothing?',
+        '新建的层该只做标准化：`gamma`和`beta`是几，就什么也没做？',
+        'A new layer should only standardize: which `gamma` and `beta` '
+        'change nothing?',
     ),
 }
 # The layer that is edited keeps what the function returns, as most do.
@@ -1160,27 +922,21 @@ _SOURCE = _FUNCTION + inspect.getsource(norm.BatchNorm)
 _SOURCE = _SOURCE.replace(_COPIES, f'{_STORE}\n')
 
 
-def _in_layer(key: str, ways: Mistake | list[Mistake]) -> Any:
-    """Return the ways to make one of the function's mistakes in a layer."""
-    if not isinstance(ways, list):
-        return ways
+def _in_layer(key: str, ways: Any) -> Any:
+    """Return a mistake in the function, with ways that only layers have."""
     if key == 'gradients_mode':
         only_then = f'if torch.is_grad_enabled():\n            {_STORE}'
         return [*ways, Edit(_STORE, only_then)]
-    if key.startswith(('axes', 'no_keepdim')):
-        return [*ways, _and(ways[0], (_STORE, _COPIES))]
+    if isinstance(ways, list) and key.startswith('axes'):
+        return [*ways, _edit(*ways[0].changes, (_STORE, _COPIES))]
     return ways
 
 
-LAYER_MISTAKES: Mistakes = (
-    _IN_LAYER
-    | {
-        key: _in_layer(key, ways)
-        for key, ways in MISTAKES.items()
-        if key != 'returns_swapped'  # a layer returns Y alone
-    }
-    | _SEEN
-)
+LAYER_MISTAKES: Mistakes = _IN_LAYER | {
+    key: _in_layer(key, ways)
+    for key, ways in MISTAKES.items()
+    if key != 'returns_swapped'  # a layer returns Y alone
+}
 
 
 BATCH_NORM = Exercise(
@@ -1197,7 +953,7 @@ BATCH_NORM_LAYER = Exercise(
     norm.BatchNorm,
     SCENES,
     LAYER_MISTAKES,
-    see=see_layer,
+    see=lambda make, scene: scene(make),
     source=_SOURCE,
 )
 
@@ -1225,7 +981,7 @@ def check_batch_norm(fn: Any) -> Report:
     if they are returned too, and may come back as (C,) if `fn` takes them
     so. X must not be written into.
     """
-    return judge(BATCH_NORM, fn)
+    return BATCH_NORM(fn)
 
 
 def check_BatchNorm(cls: Any) -> Report:  # noqa: N802 - the class's name
@@ -1244,7 +1000,7 @@ def check_BatchNorm(cls: Any) -> Report:  # noqa: N802 - the class's name
         As `check_batch_norm`. `num_batches_tracked`, `momentum=None` and
         half precision are not asked for.
     """
-    report = judge(BATCH_NORM_LAYER, cls)
+    report = BATCH_NORM_LAYER(cls)
     if not report.ok or _counts(cls):
         return report
     line = (

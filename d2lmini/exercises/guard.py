@@ -57,15 +57,15 @@ class _Watch:
 
     def end(self) -> None:
         with self._lock:
-            self._over.set()
-            _interrupt(self._watched, None)  # one that is not raised yet
+            self._over.set()  # one on its way is raised by now
 
 
 def _interrupt(thread: int, error: Any) -> None:
-    """Raise an exception in another thread, or take it back with None.
+    """Raise an exception in another thread.
 
     It works in every thread and on every system; signals, and `alarm` above
-    all, do not.
+    all, do not. Taking it back, with None, would leave Python's own flag up,
+    and the next profiler or debugger would hang.
     """
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
 

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Wrong
-from d2lmini.exercises.nets import small_batch
-from d2lmini.models import torch_norm
+from d2lmini.models import mlp, torch_norm
 
 check_share = Exercise(
     'share',
@@ -18,8 +17,7 @@ check_share = Exercise(
         'added': Wrong(
             6 / 4,
             '把斜率加起来了。梯度一路上是加上它们，还是乘上它们？',
-            'The slopes are added. Does each one add to the gradient, or '
-            'multiply it?',
+            'The slopes are added. Does a gradient add them, or multiply?',
         ),
         'sum-of-shares': Wrong(
             6 * 0.25**2,
@@ -28,25 +26,22 @@ check_share = Exercise(
         ),
         'value-not-slope': Wrong(
             2.0**-6,
-            'sigmoid在0处的值是1/2，可这里要的是斜率：它在哪里最大，是多少？',
-            "The sigmoid's value at 0 is 1/2, but the slope is asked for: "
-            'where is it largest, and how large?',
+            '1/2是sigmoid在0处的值，这里要的是斜率：它最大是多少？',
+            'This is the value at 0: how large is the slope at most?',
         ),
         'upside-down': Wrong(
             4.0**6,
             '倒过来了：问的是剩下多少，应当小于1。',
             'Upside down: what is left must be less than 1.',
         ),
-        'one-too-few': Wrong(
-            4.0**-5,
-            '少乘了一次：一共穿过几个sigmoid？',
-            'One factor is missing: how many sigmoids does the gradient pass?',
-        ),
-        'one-too-many': Wrong(
-            4.0**-7,
-            '多乘了一次：一共穿过几个sigmoid？',
-            'One factor too many: how many sigmoids does the gradient pass?',
-        ),
+        'miscounted': [
+            Wrong(
+                4.0**-5,
+                '少乘或多乘了一次：一共穿过几个sigmoid？',
+                'One factor off: how many sigmoids does a gradient pass?',
+            ),
+            Wrong(4.0**-7),
+        ],
     },
     tolerance=1e-6,
 )
@@ -77,10 +72,8 @@ check_relative_update = Exercise(
             Edit(
                 '(after - before).norm()',
                 '(after.norm() - before.norm())',
-                '范数相减，只看得到长度变了多少。权重转了方向、长度没变，'
-                '怎么办？',
-                'Subtracting norms sees only a change of length. What about '
-                'a weight that turns and keeps its length?',
+                '范数相减，只看得到长度变了。转了方向、长度没变的呢？',
+                'This sees only lengths: what about a weight that just turns?',
             ),
             Edit(
                 '(after - before).norm()',
@@ -91,25 +84,36 @@ check_relative_update = Exercise(
             '/ before',
             '/ after',
             '除以的是走完之后的范数。走了自己的百分之几，“自己”是什么时候的？',
-            'Divided by the norm after the step. The step is a part of the '
-            'weight: the weight at which moment?',
+            'Divided by the norm after the step. From when should it be?',
         ),
         'ratio-of-norms': Edit(
             '(after - before)',
             'after',
             '两个范数之比，一步没走也是1。没走的时候应当是多少？',
-            'A ratio of norms is 1 even when nothing moved. What should it '
-            'be then?',
+            'This ratio is 1 when nothing moved. What should it be then?',
         ),
         'squared': Edit(
             '.norm()',
             '.square().sum()',
             '平方和之比是范数之比的平方：还差一步。',
-            'A ratio of sums of squares is the square of the ratio of norms: '
-            'one step is missing.',
+            'This is the ratio of the norms, squared: one step is missing.',
         ),
     },
 )
+
+
+MLP = '`mlp(6, 5, 4, 3)`'
+WITH_NORM = f'{MLP}，有批量归一化', f'{MLP} with batch normalization'
+
+
+def small_batch(norm: Any = None, stale: bool = False) -> tuple[Any, ...]:
+    """Return a net, with old gradients if `stale`, X (8, 6) and y (8,)."""
+    torch.manual_seed(0)
+    net = mlp(6, 5, 4, 3, norm=norm, activation=nn.ReLU)
+    X, y = torch.randn(8, 6), torch.arange(8) % 3
+    if stale:
+        torch.autograd.backward(cross_entropy(net(X.flip(1)), y))
+    return net, X, y
 
 
 def gradient_norms(net: nn.Sequential, X: Tensor, y: Tensor) -> list[float]:
@@ -125,29 +129,20 @@ check_gradient_norms = Exercise(
     'gradient_norms',
     gradient_norms,
     [
-        Case(
-            small_batch,
-            '`mlp(6, 5, 4, 3)`，8个样本',
-            '`mlp(6, 5, 4, 3)`, 8 examples',
-        ),
+        Case(small_batch, MLP, MLP),
         Case(
             lambda: small_batch(stale=True),
-            '同一个网络，已经反向传播过一次',
-            'the same net, after another backward pass',
+            f'{MLP}，已经反向传播过一次',
+            f'{MLP}, after another backward pass',
         ),
-        Case(
-            lambda: small_batch(torch_norm),
-            '`mlp(6, 5, 4, 3)`，有批量归一化',
-            '`mlp(6, 5, 4, 3)` with batch normalization',
-        ),
+        Case(lambda: small_batch(torch_norm), *WITH_NORM),
     ],
     {
         'accumulated': Edit(
             'net.zero_grad()',
             '',
-            '第二次调用时数变大了：`backward`是写入新的梯度，还是加到旧的上面？',
-            'The second call gives other numbers: does `backward` write a '
-            'gradient, or add to the one there?',
+            '旧的梯度还在：`backward`是写入新的，还是加到旧的上面？',
+            'Does `backward` write a new gradient, or add to the one there?',
         ),
         'every-parameter': Edit(
             ('layer.weight.grad', 'in layers'),
@@ -159,8 +154,7 @@ check_gradient_norms = Exercise(
             'isinstance(m, nn.Linear)',
             "hasattr(m, 'weight')",
             '批量归一化层也有叫`weight`的参数。怎样只挑`nn.Linear`？',
-            'Batch normalization has a parameter called `weight` too. How do '
-            'you pick `nn.Linear` alone?',
+            'Norm layers have a `weight` too. How do you pick `nn.Linear`?',
         ),
         'top-first': Edit(
             'in layers',
@@ -190,8 +184,7 @@ check_gradient_norms = Exercise(
             '.norm()',
             '.sum()',
             '直接相加，正负会抵消。长度怎样算？',
-            'Added up directly, plus and minus cancel. How is a length '
-            'computed?',
+            'Plus and minus cancel in a sum. How is a length computed?',
         ),
     },
 )
@@ -219,38 +212,29 @@ def _moves(answer: Callable[..., Any], net: nn.Module, lr: float) -> Results:
         for n, x in moves.items()
     }
     lowest = '只有最底层的`nn.Linear`不动', 'only the lowest `nn.Linear` stays'
-    return {lowest: which, ('别的按`lr`走', 'the others move by `lr`'): moves}
+    rest = '两步里别的按`lr`走', 'in two steps the others move by `lr`'
+    return {lowest: which, rest: moves}
 
 
 check_frozen_sgd = Exercise(
     'frozen_sgd',
     frozen_sgd,
     [
-        Case(
-            lambda: (small_batch()[0], 0.1),
-            '`mlp(6, 5, 4, 3)`，走两步',
-            '`mlp(6, 5, 4, 3)`, 2 steps',
-        ),
-        Case(
-            lambda: (small_batch(torch_norm)[0], 0.1),
-            '`mlp(6, 5, 4, 3)`，有批量归一化，走两步',
-            '`mlp(6, 5, 4, 3)` with batch normalization, 2 steps',
-        ),
+        Case(lambda: (small_batch()[0], 0.1), MLP, MLP),
+        Case(lambda: (small_batch(torch_norm)[0], 0.1), *WITH_NORM),
     ],
     {
         'nothing-frozen': Edit(
             'bottom.requires_grad_(False)',
             '',
             '一层也没冻住。`net[0]`是哪一层，它有参数吗？',
-            'Nothing is frozen. Which layer is `net[0]`, and does it have '
-            'parameters?',
+            'Nothing is frozen. What is `net[0]`? Does it have parameters?',
         ),
         'bias-moves': Edit(
             'bottom.requires',
             'bottom.weight.requires',
             '权重冻住了，可这一层还有别的参数在动。',
-            'The weight stays, but this layer has another parameter that '
-            'moves.',
+            'The weight stays, but another parameter of this layer moves.',
         ),
         'top-frozen': Edit(
             'in net if',
@@ -268,9 +252,8 @@ check_frozen_sgd = Exercise(
             'net.parameters()',
             '[p for m in net if isinstance(m, nn.Linear)'
             ' for p in m.parameters()]',
-            '全连接层都对，但网络里还有别的层有参数要学。',
-            'Right for fully connected layers, but other layers in the net '
-            'have parameters to learn too.',
+            '全连接层都对，但网络里别的层也有参数要学。',
+            'Fully connected layers move, but others have parameters too.',
         ),
         'own-rate': Edit(
             ', lr)',

@@ -22,8 +22,7 @@ check_x_hat = Exercise(
         'not-divided': Wrong(
             [-3.0, -1.0, -1.0, 5.0],
             '这是离差，还没有除以标准差。',
-            'These are the deviations, not yet divided by the standard '
-            'deviation.',
+            'Deviations, not yet divided by the standard deviation.',
         ),
         'not-centred': Wrong(
             [2 / 3, 4 / 3, 4 / 3, 10 / 3],
@@ -63,40 +62,45 @@ def statistics(X: Tensor) -> tuple[Tensor, Tensor]:
     return mean, var
 
 
-# Two mistakes in what statistics are, for both exercises.
-NO_KEEPDIM = Edit(
-    ', keepdim=True',
-    '',
-    '数都对，形状不对：求均值时怎样把去掉的轴留成1？',
-    'The numbers are right, the shape is not: how are the axes that go away '
-    'kept as 1s?',
-)
-UNBIASED = Edit(
-    ', correction=0',
-    '',
-    '方差除以了n-1：归一化用的除以几？',
-    'The variance is divided by n - 1: by what in normalizing?',
-)
+# Mistakes in the statistics, which come up wherever they are computed.
+SLIPS = {
+    'no-keepdim': Edit(
+        ', keepdim=True',
+        '',
+        '形状不对：怎样把求和或求均值时去掉的轴留成1？',
+        'The shape is wrong: how are the axes that go away kept as 1s?',
+    ),
+    'examples-only': Edit(
+        '(0, 2, 3)',
+        '0',
+        '只沿着样本轴算了。一个通道里不同位置的数，用的是同一个卷积核吗？',
+        'This is over examples alone. Does one kernel serve all positions?',
+    ),
+    'unbiased': Edit(
+        ', correction=0',
+        '',
+        '方差除以了n-1：归一化用的除以几？',
+        'The variance is divided by n - 1: by what in normalizing?',
+    ),
+    'standard-deviation': Edit(
+        'X.var',
+        'X.std',
+        '这里用了标准差：该是方差。',
+        'A standard deviation stands where the variance should.',
+    ),
+}
 
 check_statistics = Exercise(
     'statistics',
     statistics,
     [SMALL, lambda: (images(4, 3, 3, 2),)],
     {
-        'no-keepdim': NO_KEEPDIM,
-        'examples-only': Edit(
-            '(0, 2, 3)',
-            '0',
-            '只对样本求了均值。同一个通道里不同位置的数，用的是同一个卷积核吗？',
-            'The mean is over examples alone. Do the positions of a channel '
-            'come from one kernel?',
-        ),
+        **SLIPS,
         'positions-only': Edit(
             '(0, 2, 3)',
             '(2, 3)',
             '每个样本各算各的。一个通道里还有哪些数该一起算？',
-            'Each example has its own. Which other numbers of a channel '
-            'belong in it?',
+            'Each example has its own. What else belongs to a channel?',
         ),
         'channels-too': Edit(
             '(0, 2, 3)',
@@ -109,13 +113,6 @@ check_statistics = Exercise(
             '1',
             '去掉的正是通道轴，而它是该留下的。',
             'The channel axis went away, the very one that should be left.',
-        ),
-        'unbiased': UNBIASED,
-        'standard-deviation': Edit(
-            'X.var',
-            'X.std',
-            '这是标准差。题目要的是方差。',
-            'This is the standard deviation; the task asks for the variance.',
         ),
         'swapped': Edit(
             'mean, var',
@@ -144,8 +141,7 @@ check_undo = Exercise(
             ' + eps',
             '',
             '`gamma`差一点：归一化除以的不只是标准差，还有`eps`。',
-            '`gamma` is a little off: normalizing divides by more than the '
-            'standard deviation: there is `eps`.',
+            '`gamma` is a little off: normalizing has `eps` in it too.',
         ),
         'eps-outside': Edit(
             '(var + eps)',
@@ -163,10 +159,8 @@ check_undo = Exercise(
             'torch.sqrt',
             '1 / torch.sqrt',
             '`gamma`倒过来了：归一化已经除过一次，还原要乘回去。',
-            '`gamma` is upside down: normalizing has divided, undoing '
-            'multiplies.',
+            '`gamma` is upside down: normalizing divides, undoing multiplies.',
         ),
-        'unbiased': UNBIASED,
         'swapped': Edit(
             'torch.sqrt(var + eps), mean',
             'mean, torch.sqrt(var + eps)',
@@ -183,17 +177,9 @@ check_undo = Exercise(
             '), mean',
             '), mean / torch.sqrt(var + eps)',
             '`beta`多除了一次：它是在乘了`gamma`之后才加上的。',
-            '`beta` is divided once too often: it is added after `gamma` has '
-            'multiplied.',
+            '`beta` is divided too: it is added after `gamma` has multiplied.',
         ),
-        'examples-only': Edit(
-            '(0, 2, 3)',
-            '0',
-            '只对样本求了均值。卷积层的一个通道里，哪些数一起算？',
-            'The mean is over examples alone. Which numbers of a channel go '
-            'together?',
-        ),
-        'no-keepdim': NO_KEEPDIM,
+        **SLIPS,
     },
     see=named('gamma', 'beta'),
 )
@@ -231,29 +217,25 @@ check_conv_backward = Exercise(
             'X.numel() // X.shape[1]',
             'len(X)',
             '`n`用了样本数。一个通道里一起算的，一共有多少个数？',
-            '`n` is the number of examples. How many numbers of a channel go '
-            'together?',
+            '`n` counts examples: how many numbers of a channel go together?',
         ),
         'no-mean-path': Edit(
             ' - g_beta / n',
             '',
             '经过均值的那条路没有算：一个通道的`g_X`加起来应当是0。',
-            'The path through the mean is missing: the `g_X` of a channel '
-            'should add up to 0.',
+            "The mean's path is missing: a channel's `g_X` should sum to 0.",
         ),
         'no-variance-path': Edit(
             ' - X_hat * g_gamma / n',
             '',
             '经过方差的那条路没有算：沿`X_hat`方向的部分还在。',
-            'The path through the variance is missing: the part along '
-            '`X_hat` is still there.',
+            "The variance's path is missing: the part along `X_hat` remains.",
         ),
         'statistics-fixed': Edit(
             ' - g_beta / n - X_hat * g_gamma / n',
             '',
             '只有直接的那条路：均值和方差也随`X`变。',
-            'Only the straight path is there: the mean and the variance '
-            'change with `X` too.',
+            'Only the straight path: mean and variance change with `X` too.',
         ),
         'no-gamma': Edit(
             '= gamma / s',
@@ -267,38 +249,26 @@ check_conv_backward = Exercise(
             '`s`里少了`eps`。',
             '`eps` is missing from `s`.',
         ),
-        'unbiased': Edit(
-            ', correction=0',
-            '',
-            '方差除以了n-1：前向归一化时除以几？',
-            'The variance is divided by n - 1: by what in the forward pass?',
-        ),
-        'examples-only': Edit(
-            '(0, 2, 3)',
-            '0',
-            '求和只沿着样本轴：位置也要一起算。',
-            'The sums run over examples alone: the positions belong in them '
-            'too.',
-        ),
-        'examples-only-counted': Edit(
-            ('(0, 2, 3)', 'X.numel() // X.shape[1]'),
-            ('0', 'len(X)'),
-            '求和只沿着样本轴，和全连接层的一样：位置也要一起算。',
-            'The sums run over examples alone, as for a fully connected '
-            'layer: the positions belong in them too.',
-        ),
-        'no-keepdim': Edit(
-            'g_X, g_gamma, g_beta',
-            'g_X, g_gamma.flatten(), g_beta.flatten()',
-            '`g_gamma`和`g_beta`的形状应当和`gamma`一样。',
-            '`g_gamma` and `g_beta` should have the shape of `gamma`.',
-        ),
+        **SLIPS,
+        'examples-only': [
+            SLIPS['examples-only'],
+            Edit(
+                ('(0, 2, 3)', 'X.numel() // X.shape[1]'),
+                ('0', 'len(X)'),
+            ),
+        ],
+        'no-keepdim': [
+            SLIPS['no-keepdim'],
+            Edit(
+                'g_X, g_gamma, g_beta',
+                'g_X, g_gamma.flatten(), g_beta.flatten()',
+            ),
+        ],
         'swapped': Edit(
             'g_gamma, g_beta',
             'g_beta, g_gamma',
             '`g_gamma`和`g_beta`反了：哪一个要乘`X_hat`？',
-            '`g_gamma` and `g_beta` are exchanged: which one has `X_hat` in '
-            'it?',
+            '`g_gamma` and `g_beta` are exchanged: which one needs `X_hat`?',
         ),
     },
     see=named('g_X', 'g_gamma', 'g_beta'),

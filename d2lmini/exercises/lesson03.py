@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from d2lmini.exercises.engine import Edit, Exercise
-from d2lmini.exercises.lesson02 import images
+from d2lmini.exercises.lesson02 import SLIPS, images
 
 
 def remember_var(moving_var: Tensor, X: Tensor, momentum: float) -> Tensor:
@@ -31,16 +31,14 @@ check_remember_var = Exercise(
         'biased': Edit(
             'keepdim=True',
             'keepdim=True, correction=0',
-            '方向对，方差偏小：记住的那个除以几（5.3节）？',
-            'The direction is right, the variance too small: what is the '
-            'remembered one divided by (section 5.3)?',
+            '方差偏小：记住的那个除以几（5.3节）？',
+            'Too small a variance: what is it divided by (section 5.3)?',
         ),
         'other-direction': Edit(
             ('(1 - momentum)', '+ momentum'),
             ('momentum', '+ (1 - momentum)'),
-            '方差对，方向反了：PyTorch的`momentum`是谁的权重（5.4节）？',
-            'The variance is right, the direction is not: whose weight is '
-            "PyTorch's `momentum` (section 5.4)?",
+            '方向反了：`momentum`是谁的权重（5.4节）？',
+            'The other way round: whose weight is `momentum` (section 5.4)?',
         ),
         'the-lectures': Edit(
             ('keepdim=True', '(1 - momentum)', '+ momentum'),
@@ -53,42 +51,22 @@ check_remember_var = Exercise(
             'keepdim=True)',
             'keepdim=True, correction=0) * len(X) / (len(X) - 1)',
             'n/(n-1)里的n用了样本数：一个通道里有多少个数？',
-            'The n of n/(n-1) is the number of examples: how many numbers '
-            'are there in a channel?',
+            'This n counts examples: how many numbers are in a channel?',
         ),
-        'examples-only': Edit(
-            '(0, 2, 3)',
-            '0',
-            '只在样本上求了方差：一个通道里哪些数一起算？',
-            'The variance is over examples alone: which numbers of a channel '
-            'go together?',
-        ),
-        'standard-deviation': Edit(
-            'X.var',
-            'X.std',
-            '记住的是标准差：题目要方差。',
-            'A standard deviation is remembered: the task says variance.',
-        ),
+        'examples-only': SLIPS['examples-only'],
+        'standard-deviation': SLIPS['standard-deviation'],
         'no-memory': Edit(
             '(1 - momentum) * moving_var + momentum * var',
             'var',
             '这是这一批的方差，旧的移动方差没有用上。',
-            "This is the batch's own variance; the old moving one is not "
-            'used.',
+            "This is the batch's own: the old moving variance is not used.",
         ),
-        'no-keepdim': Edit(
-            ('* moving_var', '* var'),
-            ('* moving_var.flatten()', '* var.flatten()'),
-            '数都对，形状应当是`(1, C, 1, 1)`。',
-            'The numbers are right; the shape should be `(1, C, 1, 1)`.',
-        ),
-        'broadcast': Edit(
-            ', keepdim=True',
-            '',
-            '`var`的形状是`(C,)`，和`moving_var`相加时广播开了：'
-            '怎样把去掉的轴留成1？',
-            '`var` has the shape `(C,)` and broadcasts against `moving_var`: '
-            'how are the axes that go away kept as 1s?',
-        ),
+        'no-keepdim': [
+            SLIPS['no-keepdim'],
+            Edit(
+                ('* moving_var', '* var'),
+                ('* moving_var.flatten()', '* var.flatten()'),
+            ),
+        ],
     },
 )

@@ -26,11 +26,7 @@ def norm_for(X: Tensor) -> nn.Module:
 
 
 def _output(answer: Callable[..., Any], X: Tensor) -> Results:
-    takes = (
-        '这一层收得下`X`，也归一化得对',
-        'the layer takes `X` and normalizes it rightly',
-    )
-    return {takes: answer(X)(X)}
+    return {('`X`归一化得对', '`X` is normalized rightly'): answer(X)(X)}
 
 
 def _input(*shape: int) -> Case:
@@ -48,15 +44,13 @@ check_norm_for = Exercise(
             'shape[1]',
             'shape[-1]',
             '特征数取的是最后一个轴。通道是第几个轴？',
-            'The number of features is taken from the last axis. Which axis '
-            'is the channel?',
+            'The size of the last axis is taken: which one is the channel?',
         ),
         'first-axis': Edit(
             'shape[1]',
             'shape[0]',
             '特征数取的是样本数。通道是第几个轴？',
-            'The number of examples is taken as the number of features. Which '
-            'axis is the channel?',
+            'The number of examples is taken: which axis is the channel?',
         ),
         'always-1d': Edit(
             'nn.BatchNorm2d',
@@ -74,15 +68,13 @@ check_norm_for = Exercise(
             '== 4',
             '> 2',
             '两个轴和四个轴都对。三个轴的`(N, C, L)`归谁（第1节）？',
-            'Right for two axes and for four. Who takes `(N, C, L)`, with '
-            'three (section 1)?',
+            'Two and four axes are right. Who takes `(N, C, L)` (section 1)?',
         ),
         'no-layer': Edit(
             'Norm(X.shape[1])',
             'Norm',
             '返回的是类，不是层：还要给它特征数。',
-            'This returns a class, not a layer: it still needs the number of '
-            'features.',
+            'This is a class, not a layer: it needs the number of features.',
         ),
     },
     see=_output,
@@ -109,8 +101,7 @@ check_momentum_to_torch = Exercise(
             '1 - momentum',
             'momentum',
             '原样返回了：在表里找`new`前面的系数。',
-            'It comes back as it is: look in the table for the factor of '
-            '`new`.',
+            'Unchanged: look in the table for the factor of `new`.',
         ),
         'torch-too': Edit(
             "momentum if source == 'torch' else ",
@@ -139,8 +130,7 @@ check_momentum_to_torch = Exercise(
             "== 'torch'",
             "!= 'lecture'",
             '只换了讲义的：另外两种，`new`前面是什么？',
-            "Only the lecture's is turned: what is the factor of `new` in the "
-            'other two?',
+            "Only the lecture's: what stands before `new` in the other two?",
         ),
     },
 )
@@ -166,11 +156,8 @@ def to_torch_state(state: State) -> State:
 def _state(*layers: nn.Module) -> tuple[State]:
     """Return the state of a net, all of whose numbers differ."""
     state = nn.Sequential(*layers).state_dict()
-    start = 1
-    for name, x in state.items():
-        numbers = torch.arange(start, start + x.numel())
-        state[name] = numbers.reshape(x.shape).to(x.dtype)
-        start += x.numel()
+    for k, x in enumerate(state.values(), 1):
+        x.copy_(10 * k + torch.arange(x.numel()).view_as(x))
     return ({**state},)
 
 
@@ -183,48 +170,33 @@ check_to_torch_state = Exercise(
     'to_torch_state',
     to_torch_state,
     [
-        Case(
-            lambda: _state(BatchNorm(2, 2)),
-            '`nn.Sequential(BatchNorm(2, 2))`',
-            '`nn.Sequential(BatchNorm(2, 2))`',
-        ),
-        Case(
-            lambda: _state(
-                nn.Conv2d(1, 2, 2), BatchNorm(2, 4), nn.Linear(3, 2)
-            ),
-            '`Conv2d, BatchNorm(2, 4), Linear`',
-            '`Conv2d, BatchNorm(2, 4), Linear`',
-        ),
+        lambda: _state(BatchNorm(2, 2)),
+        lambda: _state(nn.Conv2d(1, 2, 2), BatchNorm(2, 4), nn.Linear(3, 2)),
     ],
     {
         'unchanged': Edit(
             'what in names',
             'False',
             '名字没有换：第2节的表里，PyTorch叫它们什么？',
-            'The names are as before: what does PyTorch call them (the '
-            'table of section 2)?',
+            'The old names: what does PyTorch call them (table, section 2)?',
         ),
         'shapes-kept': Edit(
             'value.flatten()',
             'value',
-            '名字对了，形状还是`(1, C)`或`(1, C, 1, 1)`。'
-            'PyTorch存成什么形状？',
-            'The names are right, the shapes still `(1, C)` or '
-            '`(1, C, 1, 1)`. Which shape does PyTorch keep?',
+            '形状还是`(1, C)`或`(1, C, 1, 1)`：PyTorch存成什么形状？',
+            'Still `(1, C)` or `(1, C, 1, 1)`: which shape does PyTorch keep?',
         ),
         'all-flat': Edit(
             '] = value',
             '] = value.flatten()',
             '连卷积层和全连接层的权重也拉平了：只有哪几个要换形状？',
-            'The weights of other layers are flattened too: which tensors '
-            'alone change their shape?',
+            'Other weights are flattened too: which alone change shape?',
         ),
         'gamma-and-beta': Edit(
             ("'gamma': 'weight'", "'beta': 'bias'"),
             ("'gamma': 'bias'", "'beta': 'weight'"),
-            '`gamma`和`beta`反了：哪个是缩放，PyTorch叫它什么？',
-            '`gamma` and `beta` are exchanged: which one scales, and what '
-            'does PyTorch call it?',
+            '`gamma`和`beta`反了：哪个是缩放？',
+            '`gamma` and `beta` are exchanged: which of them scales?',
         ),
         'mean-and-var': Edit(
             ("'moving_mean': 'running_mean'", "'moving_var': 'running_var'"),
@@ -236,22 +208,19 @@ check_to_torch_state = Exercise(
             'new[',
             "if what != 'num_batches_tracked': new[",
             '`num_batches_tracked`丢了：它两边同名，也要抄。',
-            '`num_batches_tracked` is lost: it has the same name in both, and '
-            'has to be copied too.',
+            '`num_batches_tracked` is lost: copy it too, under its own name.',
         ),
         'no-buffers': Edit(
             'new[',
             "if what[:3] not in ('run', 'num'): new[",
             '缓冲区丢了：只抄参数，预测时用的移动平均从哪里来？',
-            'The buffers are lost: where would prediction take its moving '
-            'averages from?',
+            'Buffers are lost: where would prediction get its averages?',
         ),
         'other-layers-lost': Edit(
             'new[',
             "if f'{layer}.gamma' in state: new[",
-            '批量归一化层对了，别的层丢了：名字不用换的也要放进新字典。',
-            'Batch normalization is right, the other layers are lost: what '
-            'keeps its name goes into the new dict as well.',
+            '别的层丢了：名字不用换的也要放进新字典。',
+            'Other layers are lost: what keeps its name goes in as well.',
         ),
         'learned-only': Edit(
             "'running_",
@@ -290,15 +259,13 @@ def _in_both_modes(
     answer: Callable[..., Any], layer: Any, norm: Any
 ) -> Results:
     layer, norm = named('layer', 'norm')(answer, layer, norm).values()
-    bias, X = layer.bias, layer(_numbers(layer, 3))
+    X = layer(_numbers(layer, 3))
     evaluated = norm.eval()(X)  # first: training moves the averages
+    trained = norm.train()(X)
+    bias = '没有 · none' if layer.bias is None else str(layer.bias.tolist())
     return {
-        ('没有偏置了', 'the bias is gone'): (
-            '没有 · none' if bias is None else bias.tolist()
-        ),
-        ('训练模式下输出不变', 'same output in training mode'): (
-            norm.train()(X)
-        ),
+        ('没有偏置了', 'the bias is gone'): bias,
+        ('训练模式下输出不变', 'same output in training mode'): trained,
         ('评估模式下输出不变', 'same output in evaluation mode'): evaluated,
     }
 
@@ -307,39 +274,27 @@ check_without_bias = Exercise(
     'without_bias',
     without_bias,
     [
-        Case(
-            lambda: _trained(nn.Linear(3, 2), nn.BatchNorm1d(2)),
-            '`nn.Linear(3, 2)`和`nn.BatchNorm1d(2)`',
-            '`nn.Linear(3, 2)` and `nn.BatchNorm1d(2)`',
-        ),
-        Case(
-            lambda: _trained(nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2)),
-            '`nn.Conv2d(1, 2, 2)`和`nn.BatchNorm2d(2)`',
-            '`nn.Conv2d(1, 2, 2)` and `nn.BatchNorm2d(2)`',
-        ),
+        lambda: _trained(nn.Linear(3, 2), nn.BatchNorm1d(2)),
+        lambda: _trained(nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2)),
     ],
     {
         'mean-kept': Edit(
             'norm.running_mean -= layer.bias.data',
             '',
-            '训练模式对，评估模式不对：`running_mean`是偏置还在的时候记下的。',
-            'Right in training mode, not in evaluation: `running_mean` was '
-            'recorded with the bias there.',
+            '评估模式不对：`running_mean`是偏置还在的时候记下的。',
+            'Evaluation uses a `running_mean` recorded with the bias there.',
         ),
         'wrong-sign': Edit(
             '-=',
             '+=',
             '方向反了：来的数少了偏置，减去的均值该多还是该少？',
-            'The wrong direction: what comes in is smaller by the bias; '
-            'should the mean that is subtracted be larger or smaller?',
+            'Inputs lost the bias: should the mean be larger, or smaller?',
         ),
         'into-beta': Edit(
             'running_mean -=',
             'bias.data +=',
-            '偏置加到了`beta`上：`beta`在归一化之后，偏置在它之前。'
-            '训练模式也变了。',
-            'The bias went into `beta`, which acts after normalizing; the '
-            'bias acted before it. Now training mode changes too.',
+            '偏置加到了`beta`上：它在归一化之后，偏置在之前。',
+            '`beta` is added after normalizing; the bias came before it.',
         ),
         'mean-zeroed': Edit(
             ' -= layer.bias.data',
@@ -350,9 +305,8 @@ check_without_bias = Exercise(
         'bias-zeroed': Edit(
             'bias = None',
             'bias.data.zero_()',
-            '偏置变成了0，但还在：它仍是要学的参数。怎样让它不存在？',
-            'The bias is 0 but still there, a parameter that will learn. How '
-            'do you make it not exist?',
+            '偏置是0，但还在，仍是要学的参数：怎样去掉它？',
+            'The bias is 0 but still there to learn: how do you remove it?',
         ),
         'nothing-done': Edit(
             ('norm.running_mean -= layer.bias.data', 'layer.bias = None'),

@@ -22,22 +22,19 @@ check_half_life = Exercise(
             '1 - momentum',
             'momentum',
             '每来一批，旧的份额乘上几？`momentum`是新值的权重。',
-            'By what does a new batch multiply the old shares? `momentum` is '
-            "the new value's weight.",
+            'By what are old shares multiplied? `momentum` weighs the new.',
         ),
         'for-small-ones': Edit(
             '-math.log(1 - momentum)',
             'momentum',
             '`momentum`很小时差不多，大了就不对：衰减是一批一批乘的。',
-            'Close for a small `momentum`, wrong for a large one: the decay '
-            'multiplies, batch by batch.',
+            'Close for a small `momentum` only: a decay multiplies each time.',
         ),
         'negative': Edit(
             '/ -',
             '/ ',
             '批数不会是负的：小于1的数，对数是什么符号？',
-            'A number of batches is not negative: what sign does the '
-            'logarithm of a number below 1 have?',
+            'Negative: what sign has the logarithm of a number below 1?',
         ),
         'one-over': Wrong(
             lambda momentum: 1 / momentum,
@@ -53,8 +50,7 @@ check_half_life = Exercise(
         'half-of-batches': Wrong(
             lambda momentum: 0.5 / momentum,
             '份额不是每批减去同样多，而是乘上同样的数。',
-            'A share does not lose the same amount each time; it is '
-            'multiplied by the same factor.',
+            'A batch takes no fixed amount off a share: it multiplies it.',
         ),
         'rounded-up': Wrong(
             lambda momentum: math.ceil(half_life(momentum) - 1e-9),
@@ -102,8 +98,7 @@ check_replay = Exercise(
             '.flip(0)',
             '',
             '权重的次序反了：最后来的一批，权重应当最大。',
-            'The weights are in reverse order: the batch that came last '
-            'should weigh most.',
+            'The weights are reversed: the last batch should weigh most.',
         ),
         'plain-average': Edit(
             'weights @ means',
@@ -121,22 +116,19 @@ check_replay = Exercise(
             'weights @',
             'weights / weights.sum() @',
             '权重凑成了和为1：起点0还占着一份，不该分给别人。',
-            'The weights are scaled to sum to 1: the start, 0, has a share '
-            'too, and it belongs to no batch.',
+            'The weights sum to 1, but the start, 0, has a share too.',
         ),
         'no-momentum-factor': Edit(
             'momentum * ',
             '',
             '衰减对了，但一批刚进来时占多少，还没有乘上。',
-            'The decay is right, but the share that a batch enters with is '
-            'missing.',
+            'The decay is right: what share does a batch enter with?',
         ),
         'one-step-older': Edit(
             '** age',
             '** (age + 1)',
             '每批都多衰减了一次：最后一批后面还来过几批？',
-            'Each batch has decayed once too often: how many came after the '
-            'last one?',
+            'One decay too many: how many batches came after the last?',
         ),
         'last-one-missing': Edit(
             'age =',
@@ -177,9 +169,8 @@ check_warm = Exercise(
         'variance-from-zero': Edit(
             ' - start * 1.0',
             '',
-            '均值对，方差不对：它的起点不是0，要先减去什么？',
-            'The mean is right, the variance is not: it does not start at 0; '
-            'what has to be subtracted first?',
+            '方差的起点不是0：要先减去什么？',
+            'The variance does not start at 0: what has to be taken off?',
         ),
         'other-direction': Edit(
             '1 - momentum',
@@ -191,34 +182,28 @@ check_warm = Exercise(
             ' ** num_batches',
             '',
             '只算了一批：起点的份额乘过`num_batches`次。',
-            "This counts one batch: the start's share was multiplied "
-            '`num_batches` times.',
+            'One batch is counted; `num_batches` multiplied the start.',
         ),
-        'one-fewer': Edit(
-            '** num_batches',
-            '** (num_batches - 1)',
-            '少算了一批。',
-            'One batch is not counted.',
-        ),
-        'one-more': Edit(
-            '** num_batches',
-            '** (num_batches + 1)',
-            '多算了一批。',
-            'One batch too many is counted.',
-        ),
+        'miscounted': [
+            Edit(
+                '** num_batches',
+                '** (num_batches - 1)',
+                '少算或多算了一批。',
+                'One batch too few or too many is counted.',
+            ),
+            Edit('** num_batches', '** (num_batches + 1)'),
+        ],
         'divided-by-the-start': Edit(
             '/ (1 - start)',
             '/ start',
             '除以的是起点的份额：各批一共占多少？',
-            "This divides by the start's share: what share do all the batches "
-            'have?',
+            "Divided by the start's share: what share have all the batches?",
         ),
         'multiplied': Edit(
             ('/ (1 - start)', ' - start * 1.0'),
             ('* (1 - start)', ''),
             '乘反了：掺了起点的均值偏向0，修正后应当变大。',
-            'The wrong way: mixed with the start the mean is too near 0, and '
-            'should grow.',
+            'Mixed with the start the mean is too near 0: it should grow.',
         ),
         'unchanged': Edit(
             (' / (1 - start)', ' - start * 1.0'),
@@ -230,8 +215,7 @@ check_warm = Exercise(
             ' / (1 - start)',
             '',
             '减去了起点，各批的份额还不足1。',
-            'The start is taken out; the shares of the batches still sum to '
-            'less than 1.',
+            'The start is out; the shares left still sum to less than 1.',
         ),
     },
     see=named(('均值', 'the mean'), ('方差', 'the variance')),
@@ -252,15 +236,13 @@ check_largest_eps = Exercise(
             'share**2',
             'share',
             '`share`是标准差，不是方差：方差剩下多少？',
-            '`share` is a standard deviation, not a variance: how much of the '
-            'variance is left?',
+            '`share` is of the deviation: how much of the variance is left?',
         ),
         'outside-the-root': Edit(
             '**2',
             '',
             '这是`eps`加在根号外面时的答案：它加在哪里？',
-            'This is the answer with `eps` outside the root: where is it '
-            'added?',
+            'This has `eps` outside the root: where is it added?',
         ),
         'sigma-not-squared': Edit(
             'sigma**2',
@@ -276,9 +258,8 @@ check_largest_eps = Exercise(
         'share-of-one-minus': Edit(
             '1 / share**2 - 1',
             '1 - share**2',
-            '`eps`加到方差上之后，方差只占和的一部分：`share`的平方是谁比谁？',
-            'With `eps` added, the variance is one part of the sum: `share` '
-            'squared is the ratio of what to what?',
+            '加上`eps`之后，`share`的平方是谁比谁？',
+            'With `eps` added, `share` squared is the ratio of what to what?',
         ),
         'the-sum': Edit(
             ' - 1',
@@ -290,8 +271,7 @@ check_largest_eps = Exercise(
             '* (',
             '/ (',
             '倒过来了：`share`越接近1，`eps`要越小。',
-            'Upside down: the nearer `share` is to 1, the smaller `eps` must '
-            'be.',
+            'Upside down: a `share` nearer to 1 wants a smaller `eps`.',
         ),
     },
     tolerance=5e-6,

@@ -2,39 +2,59 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, cross_entropy
+from torch.nn.functional import cross_entropy
 
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results
-from d2lmini.exercises.nets import KINDS, deep_net, norms_of, told_modes
+from d2lmini.show.lang import Words
 
 Answer = Callable[..., Any]
-MODES = {
-    'train': ('训练模式', 'training mode'),
-    'eval': ('评估模式', 'evaluation mode'),
-    'one frozen': (
-        '训练模式，只有第3层在评估模式',
-        'training mode, layer 3 alone in evaluation mode',
-    ),
-}
+TRAIN = '训练模式', 'training mode'
+EVAL = '评估模式', 'evaluation mode'
+MIXED = '训练模式，第3层评估模式', 'training mode, layer 3 in evaluation mode'
+NET = (
+    '卷积、批量归一化、全连接、批量归一化、丢弃法、全连接',
+    'convolution, batch norm, linear, batch norm, dropout, linear',
+)
+KEPT = '每一层的模式都和进来时一样', 'each layer has the mode it came with'
 
 
-def _in(mode: str) -> tuple[nn.Module]:
-    """Return the net as `mode` has it: all, none or some layers train."""
-    net = deep_net().train(mode != 'eval')
-    if mode == 'one frozen':
-        net[3].eval()
-    return (net,)
+def deep_net(mode: Words = TRAIN) -> nn.Sequential:
+    """Return a net with one norm inside, which has seen a minibatch."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Sequential(
+            nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2, momentum=0.3), nn.ReLU()
+        ),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+        nn.BatchNorm1d(4, momentum=0.05),
+        nn.Dropout(),
+        nn.Linear(4, 3),
+    )
+    net(torch.randn(8, 1, 3, 3) - 3)
+    net.train(mode != EVAL)
+    net[3].train(mode == TRAIN)
+    return net
 
 
-def _in_each_mode(make: Callable[[str], tuple[Any, ...]]) -> list[Case]:
-    return [
-        Case(lambda mode=mode: make(mode), *told)
-        for mode, told in MODES.items()
-    ]
+def norms_of(net: nn.Module) -> list[Any]:
+    """Return the batch normalization layers of a net."""
+    return [m for m in net.modules() if hasattr(m, 'running_mean')]
+
+
+def in_training(net: nn.Module) -> str:
+    """Return the names of the layers in training mode."""
+    names = [n or 'net' for n, m in net.named_modules() if m.training]
+    return f'train(): {", ".join(names) or "没有 · none"}'
+
+
+def _in_each_mode(make: Callable[[Words], tuple[Any, ...]]) -> list[Case]:
+    return [Case(partial(make, m), *m) for m in (TRAIN, EVAL, MIXED)]
 
 
 def still_training(net: nn.Module) -> list[str]:
@@ -48,31 +68,26 @@ def still_training(net: nn.Module) -> list[str]:
 
 
 def _names(answer: Answer, net: nn.Module) -> Results:
-    names = [
-        n if isinstance(n, str) else type(n).__name__ for n in answer(net)
-    ]
-    untouched = '没有动任何一层的模式', "no layer's mode is touched"
-    return {('名字', 'the names'): names, untouched: told_modes(net)}
+    names = [str(each) for each in answer(net)]
+    return {('名字', 'the names'): names, KEPT: in_training(net)}
 
 
 check_still_training = Exercise(
     'still_training',
     still_training,
-    _in_each_mode(_in),
+    _in_each_mode(lambda mode: (deep_net(mode),)),
     {
         'every-layer': Edit(
             'isinstance(module, kinds) and ',
             '',
             '训练模式的层都列进来了：只要批量归一化层。',
-            'Every layer in training mode is listed: only batch '
-            'normalization is wanted.',
+            'Every layer is listed: only batch normalization is wanted.',
         ),
         'every-norm': Edit(
             ' and module.training',
             '',
             '批量归一化层都列进来了，不管模式：哪个属性说出模式？',
-            'All batch normalization is listed, whatever its mode: which '
-            'attribute tells the mode?',
+            'All are listed, whatever their mode: which attribute tells it?',
         ),
         'children-only': Edit(
             'named_modules',
@@ -84,8 +99,7 @@ check_still_training = Exercise(
             'module.training',
             'net.training',
             '看的是整个网络的`training`：每一层有自己的模式。',
-            "This looks at the net's own `training`: each layer has a mode of "
-            'its own.',
+            "This looks at the net's own `training`: each layer has its own.",
         ),
         'two-axes-only': Edit(
             'nn.BatchNorm1d, ',
@@ -103,8 +117,7 @@ check_still_training = Exercise(
             'name\n',
             'module\n',
             '列出的是层，题目要名字：`named_modules`两样都给。',
-            'These are the layers; their names are asked for. `named_modules` '
-            'gives both.',
+            'These are the layers: `named_modules` gives their names too.',
         ),
     },
     see=_names,
@@ -122,28 +135,15 @@ def accuracy_of(net: nn.Module, X: Tensor, y: Tensor) -> float:
     return acc
 
 
-def _batch(mode: str) -> tuple[nn.Module, Tensor, Tensor]:
-    (net,) = _in(mode)
-    numbers = torch.Generator().manual_seed(1)
-    for norm in norms_of(net):
-        norm.running_mean += 0.3
-        norm.running_var *= 4
-    X = torch.randn(64, 1, 3, 3, generator=numbers) + 1
-    return net, X, torch.arange(64) % 3
+def _batch(mode: Words) -> tuple[nn.Module, Tensor, Tensor]:
+    return deep_net(mode), 3 * torch.randn(64, 1, 3, 3), torch.arange(64) % 3
 
 
 def _measured(answer: Answer, net: nn.Module, X: Tensor, y: Tensor) -> Results:
-    accuracy = answer(net, X, y)
-    modes = (
-        '每一层的模式都和进来时一样',
-        'each layer has the mode it came with',
-    )
     return {
-        ('精度', 'the accuracy'): accuracy,
-        modes: told_modes(net),
-        ('移动平均没有变', 'the moving averages stay'): [
-            norm.running_mean for norm in norms_of(net)
-        ],
+        ('精度', 'the accuracy'): answer(net, X, y),
+        KEPT: in_training(net),
+        ('移动平均没有变', 'the moving averages stay'): [*net.buffers()],
     }
 
 
@@ -155,23 +155,20 @@ check_accuracy_of = Exercise(
         'mode-forgotten': Edit(
             'net.eval()',
             '',
-            '进来是什么模式就用什么模式测的：训练模式下，层用的是谁的统计量？',
-            'This measures in whatever mode the net came in: in training '
-            'mode, whose statistics does a layer use?',
+            '这是在原来的模式下测的：训练模式下，层用的是谁的统计量？',
+            'In training mode, whose statistics does a layer normalize by?',
         ),
         'mode-left': Edit(
             'module.training = training',
             'pass',
-            '精度对，但网络留在了评估模式：接着训练会怎样？',
-            'The accuracy is right, but the net is left in evaluation mode: '
-            'what happens when training goes on?',
+            '网络留在了评估模式：接着训练会怎样？',
+            'The net is left in evaluation mode: how will training go on?',
         ),
         'all-turned-on': Edit(
             'module.training = training',
             'module.train()',
-            '精度对，但最后全都打开了：原来就在评估模式的层呢？',
-            'The accuracy is right, but in the end every layer is in training '
-            'mode: what about those that were in evaluation mode before?',
+            '最后全都打开了：原来就在评估模式的层呢？',
+            'In the end all train: what about those in evaluation mode?',
         ),
         'mode-of-the-net': Edit(
             '= training',
@@ -189,8 +186,7 @@ check_accuracy_of = Exercise(
             '.item()',
             '.item() * 100',
             '这是百分数：题目要0到1之间的数。',
-            'This is a percentage: the task asks for a number between 0 and '
-            '1.',
+            'A percentage: the task asks for a number between 0 and 1.',
         ),
     },
     see=_measured,
@@ -208,48 +204,22 @@ def decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _decays(answer: Answer, net: nn.Module, weight_decay: float) -> Results:
-    """Return the weight decay of each parameter, by its name.
-
-    A list: a parameter may be in no group, or in two.
-    """
-    groups = [{'weight_decay': 0.0, **g} for g in answer(net, weight_decay)]
-    found = {
-        name: [
-            group['weight_decay']
-            for group in groups
-            for each in group['params']
-            if each is p
-        ]
-        for name, p in net.named_parameters()
-    }
+    """Return how each parameter decays, in each group that it is in."""
+    names = {p: name for name, p in net.named_parameters()}
+    found: dict[str, list[float]] = {name: [] for name in names.values()}
+    for group in answer(net, weight_decay):
+        for p in group['params']:
+            found[names[p]].append(group.get('weight_decay', 0.0))
+    counts = {name: len(decays) for name, decays in found.items()}
     once = '每个参数正好在一个组里', 'each parameter is in just one group'
-    return {
-        once: {name: len(decays) for name, decays in found.items()},
-        ('该衰减的衰减', 'those decay that should'): found,
-    }
+    return {once: counts, ('该衰减的衰减', 'those decay that should'): found}
 
 
 REST = 'all(p is not q for q in decay)'  # all that is in no group yet
 check_decay_groups = Exercise(
     'decay_groups',
     decay_groups,
-    [
-        Case(
-            lambda: (
-                nn.Sequential(
-                    nn.Sequential(nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2)),
-                    nn.Flatten(),
-                    nn.Linear(8, 3, bias=False),
-                    nn.BatchNorm1d(3),
-                ),
-                0.1,
-            ),
-            '`Conv2d`、`BatchNorm2d`、`Linear`（没有偏置）、`BatchNorm1d`，'
-            '衰减0.1',
-            '`Conv2d`, `BatchNorm2d`, `Linear` without bias, `BatchNorm1d`; '
-            'decay 0.1',
-        )
-    ],
+    [Case(lambda: (deep_net(), 0.1), *NET)],
     {
         'everything-decays': Edit(
             ('p.dim() > 1', 'p.dim() == 1'),
@@ -261,8 +231,7 @@ check_decay_groups = Exercise(
             ('p in net.parameters()', 'p.dim() > 1', 'p.dim() == 1'),
             ('n, p in net.named_parameters()', "'bias' not in n", REST),
             '按名字排除了`bias`，`beta`也叫这个名字；可`gamma`叫什么？',
-            'Everything named `bias` is left out, and `beta` is named so; but '
-            'what is `gamma` called?',
+            '`beta` is left out, being a `bias`; what is `gamma` called?',
         ),
         'biases-decay': Edit(
             ('p in net.parameters() if p.dim() > 1', 'p.dim() == 1'),
@@ -271,8 +240,8 @@ check_decay_groups = Exercise(
                 ' for p in m.parameters()',
                 REST,
             ),
-            '`gamma`和`beta`不衰减了，卷积层的偏置还在衰减。',
-            "`gamma` and `beta` don't decay, but the convolution's bias does.",
+            '`gamma`和`beta`不衰减了，别的层的偏置还在衰减。',
+            "`gamma` and `beta` don't decay, but the other biases still do.",
         ),
         'other-way-round': Edit(
             ('> 1', '== 1'),
@@ -290,23 +259,19 @@ check_decay_groups = Exercise(
             "{'params': rest, 'weight_decay': 0.0},",
             '',
             '不衰减的参数一组也没进，优化器就不会训练它们。',
-            'The parameters that do not decay are in no group, so no '
-            'optimizer will train them.',
+            'Parameters in no group are not trained by any optimizer.',
         ),
         'twice': Edit(
             ' if p.dim() == 1',
             '',
             '权重进了两个组：第二组应当只有剩下的。',
-            'The weights are in two groups: the second should hold the rest '
-            'alone.',
+            'The weights are in two groups: the second should hold the rest.',
         ),
         'inner-layers-missed': Edit(
             ('net.parameters() if p.dim() > 1', 'p.dim() == 1'),
             ('[m.weight for m in net if isinstance(m, nn.Linear)]', REST),
-            '里层`nn.Sequential`中的卷积层没有衰减：`net`里直接放着的'
-            '不是全部。',
-            'The convolution in the inner `nn.Sequential` does not decay: '
-            '`net` itself does not list every layer.',
+            '里层的卷积没有衰减：`net`里直接放着的不是全部。',
+            'The inner convolution is missed: `net` lists no inner layers.',
         ),
     },
     see=_decays,
@@ -333,17 +298,11 @@ def refresh(net: nn.Module, batches: list[Tensor]) -> nn.Module:
     return net
 
 
-def _given(num_batches: int, frozen: bool) -> tuple[nn.Module, list[Tensor]]:
-    """Return a net that has seen other batches, and new ones."""
-    net = deep_net()
-    numbers = torch.Generator().manual_seed(1)
-    net(torch.randn(8, 1, 3, 3, generator=numbers) - 3)
-    for norm, momentum in zip(norms_of(net), (0.3, 0.05), strict=True):
-        norm.momentum = momentum
-    if frozen:
-        net.eval()[0].train()
-    shape = num_batches, 4, 1, 3, 3
-    return net, [*(2 * torch.randn(shape, generator=numbers) + 1)]
+def _given(
+    mode: Words, num_batches: int = 3
+) -> tuple[nn.Module, list[Tensor]]:
+    net = deep_net(mode)
+    return net, [*(2 * torch.randn(num_batches, 4, 1, 3, 3) + 1)]
 
 
 def _refreshed(
@@ -355,11 +314,9 @@ def _refreshed(
         ('移动均值', 'the moving means'): [n.running_mean for n in norms],
         ('移动方差', 'the moving variances'): [n.running_var for n in norms],
         ('`momentum`还原了', '`momentum` is put back'): [
-            str(norm.momentum) for norm in norms
+            n.momentum for n in norms
         ],
-        ('每一层的模式还原了', "each layer's mode is put back"): (
-            told_modes(net)
-        ),
+        KEPT: in_training(net),
         ('权重不变', 'the weights stay'): [*net.parameters()],
     }
 
@@ -368,66 +325,45 @@ check_refresh = Exercise(
     'refresh',
     refresh,
     [
-        Case(
-            lambda: _given(1, False),
-            '训练模式的网络，1批，4个样本',
-            'a net in training mode, 1 batch of 4',
-        ),
-        Case(
-            lambda: _given(3, False),
-            '训练模式的网络，3批',
-            'a net in training mode, 3 batches',
-        ),
-        Case(
-            lambda: _given(3, True),
-            '只有第0层在训练模式，3批',
-            'layer 0 alone in training mode, 3 batches',
-        ),
+        Case(lambda: _given(TRAIN, 1), '训练模式，1批', 'training, 1 batch'),
+        *_in_each_mode(_given),
     ],
     {
         'not-reset': Edit(
             'norm.reset_running_stats()',
             '',
             '旧的移动平均还掺在里面：`momentum=None`从第几批数起？',
-            'The old averages are still mixed in: from which batch does '
-            '`momentum=None` count?',
+            'The old averages are in it: where does `momentum=None` start?',
         ),
-        'evaluation-mode': Edit(
-            'net.train()',
-            'net.eval()',
-            '移动平均没有学到这些批：哪种模式下它才更新？',
-            'The moving averages took in nothing from these batches: in which '
-            'mode do they update?',
-        ),
-        'nothing-happens': Edit(
-            ('net.train()', 'norm.reset_running_stats()'),
-            ('net.eval()', ''),
-            '移动平均一点没变：哪种模式下它才更新？',
-            'The moving averages have not changed at all: in which mode do '
-            'they update?',
-        ),
+        'evaluation-mode': [
+            Edit(
+                'net.train()',
+                'net.eval()',
+                '移动平均没有学到这些批：哪种模式下它才更新？',
+                'They took in no batch: in which mode do averages update?',
+            ),
+            Edit(
+                ('net.train()', 'norm.reset_running_stats()'),
+                ('net.eval()', ''),
+            ),
+        ],
         'own-momentum': Edit(
             'norm.momentum = None',
             '',
-            '用的还是各层自己的`momentum`，起点和早晚的批权重不同：'
-            '怎样得到普通平均？',
-            'Each layer used its own `momentum`, so early and late batches '
-            'weigh differently: how do you get the plain average?',
+            '用的还是各层自己的`momentum`：怎样得到普通平均？',
+            'Each layer used its own `momentum`: what gives a plain average?',
         ),
         'neither': Edit(
             ('norm.reset_running_stats()', 'norm.momentum = None'),
             ('', 'pass'),
-            '只是接着训练时那样更新：旧的还在，各批权重也不同。',
-            'This goes on as training does: the old averages are still in, '
-            'and batches weigh differently.',
+            '旧的还在，各批权重也不同：只是接着训练时那样更新。',
+            'The old averages are still in, and batches weigh differently.',
         ),
         'momentum-lost': Edit(
             '.momentum = momentum',
             '.momentum = None',
-            '移动平均对了，但`momentum`还是`None`：以后训练会变成什么样的'
-            '平均？',
-            'The averages are right, but `momentum` is still `None`: what '
-            'kind of average will later training make?',
+            '`momentum`还是`None`：以后训练会变成什么样的平均？',
+            '`momentum` is still `None`: what will later training average?',
         ),
         'default-momentum': Edit(
             '.momentum = momentum',
@@ -435,20 +371,15 @@ check_refresh = Exercise(
             '`momentum`写回了默认值：每一层原来的是多少？',
             '`momentum` is now the default: what was it in each layer?',
         ),
-        'left-training': Edit(
-            'module.training = training',
-            'module.train()',
-            '移动平均对了，但所有层都留在训练模式。',
-            'The averages are right, but all layers are left in training '
-            'mode.',
-        ),
-        'left-evaluating': Edit(
-            'module.training = training',
-            'module.eval()',
-            '移动平均对了，但所有层都留在评估模式：来的时候各是什么模式？',
-            'The averages are right, but all layers are left in evaluation '
-            'mode: which modes did they come with?',
-        ),
+        'modes-lost': [
+            Edit(
+                'module.training = training',
+                'module.train()',
+                '所有层都留在同一个模式：来的时候各是什么模式？',
+                'All layers are left in one mode: which did each come with?',
+            ),
+            Edit('module.training = training', 'module.eval()'),
+        ],
         'last-batch-only': Edit(
             'in batches',
             'in batches[-1:]',
@@ -460,9 +391,8 @@ check_refresh = Exercise(
             'for norm, n in zip(norms, (4 * 4, 4)):\n'
             '        norm.running_var *= (n - 1) / n\n'
             '    return net',
-            '均值对，方差除以了n：记住的要用无偏的。',
-            'The means are right, the variances are divided by n: what is '
-            'remembered is unbiased.',
+            '方差除以了n：记住的要用无偏的。',
+            'The variances are divided by n: what is remembered is unbiased.',
         ),
     },
     see=_refreshed,
@@ -479,71 +409,41 @@ def freeze_norms(net: nn.Module) -> nn.Module:
     return net
 
 
-def _used() -> tuple[nn.Module]:
-    """Return a net with dropout, whose averages have seen some batches."""
-    net = deep_net().insert(4, nn.Dropout(0.5))
-    for _ in range(3):
-        net(torch.randn(8, 1, 3, 3) + 1)
-    return (net,)
-
-
-def _kept(
-    old: nn.Module, new: nn.Module, kinds: tuple[type, ...], *what: str
-) -> dict[str, str]:
-    """Tell which layers of these kinds are what they were."""
-    return {
-        name: '不变 · stays'
-        if all(
-            torch.equal(getattr(m, w), getattr(new.get_submodule(name), w))
-            for w in what
-        )
-        else '变了 · changes'
-        for name, m in old.named_modules()
-        if isinstance(m, kinds)
-    }
-
-
-def _normalizes_by(norm: Any) -> str:
-    """Tell what a layer normalizes by; it is used up by this."""
-    X = torch.randn(4, 2, 3, 3)
-    remembered = batch_norm(
-        X, norm.running_mean, norm.running_var, norm.weight, norm.bias
-    )
-    same = torch.allclose(norm(X), remembered, atol=1e-4)
-    return '移动平均 · moving averages' if same else '小批量 · the minibatch'
-
-
 def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
-    """Tell what `train()` and two steps do to the net."""
-    before, net = copy.deepcopy(net), answer(net)
+    """Tell what `train()` and a step do to the net."""
+    before = copy.deepcopy(net.state_dict())
+    net = answer(net)
     net.train()
-    first = copy.deepcopy(net.get_submodule('0.1'))
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    for _ in range(2):
-        loss = cross_entropy(net(torch.randn(4, 1, 3, 3)), torch.arange(4) % 3)
-        if loss.requires_grad:
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
+    norm, X = net.get_submodule('0.1'), torch.randn(4, 2, 3, 3)
+    alone = torch.allclose(norm(X)[:1], norm(X[:1]), atol=1e-4)
+    loss = cross_entropy(net(torch.randn(4, 1, 3, 3)), torch.arange(4) % 3)
+    if loss.requires_grad:
+        torch.autograd.backward(loss)
+    torch.optim.SGD(net.parameters(), lr=0.1).step()
+    after = net.state_dict()
+
+    def told(norms: bool, *what: str) -> dict[str, str]:
+        return {
+            name: '不变 · stays' if x.equal(after[name]) else '变了 · changes'
+            for name, x in before.items()
+            if name.startswith(('0.1.', '3.')) == norms and name.endswith(what)
+        }
+
     still = (
         '`net.train()`之后仍用移动平均',
         'after `net.train()` still the moving averages',
     )
     return {
-        still: _normalizes_by(first),
-        ('移动平均不变', 'the moving averages stay'): _kept(
-            before, net, KINDS, 'running_mean', 'running_var'
+        still: alone,  # with no other example in the minibatch
+        ('移动平均不变', 'the moving averages stay'): told(
+            True, 'mean', 'var'
         ),
-        ('`gamma`和`beta`不变', '`gamma` and `beta` stay'): _kept(
-            before, net, KINDS, 'weight', 'bias'
+        ('`gamma`和`beta`不变', '`gamma` and `beta` stay'): told(
+            True, 'weight', 'bias'
         ),
-        ('别的层照常训练', 'the other layers train'): _kept(
-            before, net, (nn.Linear, nn.Conv2d), 'weight'
-        ),
+        ('别的层照常训练', 'the other layers train'): told(False, 'weight'),
         ('丢弃法照常', 'dropout works as usual'): (
-            '丢 · drops'
-            if net.get_submodule('4').training
-            else '不丢 · does not drop'
+            net.get_submodule('4').training
         ),
     }
 
@@ -551,52 +451,38 @@ def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
 check_freeze_norms = Exercise(
     'freeze_norms',
     freeze_norms,
-    [
-        Case(
-            _used,
-            '卷积、批量归一化、全连接、批量归一化、丢弃法、全连接；走两步',
-            'convolution, batch norm, linear, batch norm, dropout, linear; '
-            '2 steps',
-        )
-    ],
+    [Case(lambda: (deep_net(),), *NET)],
     {
         'turned-on-again': Edit(
             ('.requires_grad_(False)', 'norm.train ='),
             ('', 'nothing ='),
-            '`net.train()`之后和没冻住一样：它对每一层都做了什么？',
-            'After `net.train()` nothing is frozen: what does it do to every '
-            'layer?',
+            '和没冻住一样：`net.train()`对每一层都做了什么？',
+            'Nothing stays frozen: what does `net.train()` do to a layer?',
         ),
         'mode-comes-back': Edit(
             'norm.train =',
             'nothing =',
-            '`gamma`和`beta`冻住了，可`net.train()`之后层还在用小批量的统计量。'
-            '决定这件事的是`requires_grad`还是模式？谁又改了模式？',
-            '`gamma` and `beta` are frozen, but after `net.train()` the '
-            "layers still use the minibatch's statistics. Is it "
-            '`requires_grad` that decides, or the mode? And who changed the '
-            'mode?',
+            '用谁的统计量，`requires_grad`管不着：`net.train()`改了什么？',
+            'Whose statistics are used is not up to `requires_grad`: what did '
+            '`net.train()` change?',
         ),
         'momentum-zero': Edit(
             'norm.train =',
             'norm.momentum, nothing = 0.0,',
             '`momentum=0`只让移动平均不动，训练模式下归一化用的还是小批量。',
-            '`momentum=0` only keeps the moving averages still; in training '
-            "mode the minibatch's statistics are still what normalizes.",
+            '`momentum=0` stops the averages, but the minibatch normalizes.',
         ),
         'gamma-learns': Edit(
             '.requires_grad_(False)',
             '',
-            '统计量冻住了，`gamma`和`beta`还在学：模式管不着参数。',
-            'The statistics are frozen, but `gamma` and `beta` still learn: '
-            'the mode has no say over parameters.',
+            '`gamma`和`beta`还在学：模式管不着参数。',
+            '`gamma` and `beta` still learn: a mode stops no parameters.',
         ),
         'dropout-off': Edit(
             'return net',
             'net.eval().train = lambda mode=True: net\n    return net',
-            '整个网络都停在评估模式，丢弃法也停了：只冻批量归一化层。',
-            'The whole net stays in evaluation mode, dropout too: freeze '
-            'batch normalization alone.',
+            '丢弃法也停了：只冻批量归一化层。',
+            'Dropout is off too: freeze batch normalization alone.',
         ),
         'all-frozen': Edit(
             'return net',
@@ -608,9 +494,8 @@ check_freeze_norms = Exercise(
             Edit(
                 'nn.BatchNorm1d, ',
                 '',
-                '冻住了一种，另一种还没有：网络里有哪两种批量归一化层？',
-                'One kind is frozen, another is not: which two kinds of batch '
-                'normalization are in the net?',
+                '只冻住了一种：网络里还有哪种批量归一化层？',
+                'One kind is frozen: which other one is in the net?',
             ),
             Edit(', nn.BatchNorm2d', ''),
         ],

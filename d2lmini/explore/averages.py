@@ -1,59 +1,39 @@
 """Running means: the pure functions, and the sliders over them."""
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from d2lmini.explore.replay import Record
-from d2lmini.explore.slide import Slide
-from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import COLORS, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
+from d2lmini.explore.replay import Record, check
+from d2lmini.explore.slide import Caption, Slide, log_slider
+from d2lmini.show.plots import Moving, lines
 
 BATCHES, JUMP = 200, 100  # the stream's length, and where its mean jumps
 LOW, HIGH = 1.0, 3.0  # the true mean before and after
+WINDOW = 150  # steps drawn of a record
 
 
 @dataclass
 class Filtered:
-    """A stream of batch means and its running mean.
-
-    Attributes
-    ----------
-    truth, means, running : list of float, one a batch
-    half_life : float, batches until half of a jump is made up for
-    steps_to_half : int, the same as counted after the jump, noise left out
-    noise : float, standard deviation of the running mean's noise, measured
-    expected_noise : float, the same by the formula
-    """
+    """A stream of batch means and its running mean; lists have one a batch."""
 
     truth: list[float]
     means: list[float]
     running: list[float]
-    half_life: float
-    steps_to_half: int
-    noise: float
-    expected_noise: float
+    half_life: float  # batches until half of a jump is made up for
+    steps_to_half: int  # the same as counted after the jump, noise left out
+    noise: float  # standard deviation of the running mean's, measured
+    expected_noise: float  # the same by the formula
 
 
 def running(values: list[float], momentum: float) -> list[float]:
-    """Return the running mean of a stream, started at 0.
-
-    Parameters
-    ----------
-    values : list of float
-    momentum : float in [0, 1], the weight of the new value
-    """
-    start = 0.0
+    """Return the running mean of a stream, started at 0."""
     steps = accumulate(
-        values, lambda old, new: old + momentum * (new - old), initial=start
+        values, lambda old, new: old + momentum * (new - old), initial=0.0
     )
     return list(steps)[1:]
 
@@ -105,101 +85,28 @@ def filter_stream(momentum: float, batch_size: int) -> Filtered:
 
 @dataclass
 class Replayed:
-    """A recorded training with another momentum.
+    """A recorded training with another momentum."""
 
-    Attributes
-    ----------
-    step : int, the kept step that is nearest
-    accuracy, usual : float, with this momentum and with 0.1
-    means, running : list of float (step,)
-        Batch means and running means of one channel of the second layer.
-    start : float, the share that mean 0 and variance 1 still have
-    """
-
-    step: int
+    step: int  # the kept step that is nearest
     accuracy: float
-    usual: float
-    means: list[float]
-    running: list[float]
-    start: float
+    means: list[float]  # (step,), of one channel of the second layer
+    running: list[float]  # the same of its running mean
+    start: float  # the share that mean 0 and variance 1 still have
 
 
 def replayed(
     record: Record, momentum: float, step: int, X: Tensor, y: Tensor
 ) -> Replayed:
-    """Replay a recorded training with another momentum.
-
-    Parameters
-    ----------
-    record : Record, of two BN layers or more
-    momentum : float in [0, 1], the weight of the new batch
-    step : int, in the record; the nearest that was kept is taken
-    X, y : test images and labels
-
-    Raises
-    ------
-    ValueError : `momentum` out of range
-    """
+    """Replay a record of two BN layers or more with another momentum."""
     near = min(record.steps, key=lambda kept: abs(kept - step))
     means = record.mean[:near, record.sizes[0]].tolist()
-    key = near, len(y)
-    if key not in record.usual:
-        record.usual[key] = record.accuracy(near, 0.1, X, y)
     return Replayed(
         near,
         record.accuracy(near, momentum, X, y),
-        record.usual[key],
         means,
         running(means, momentum),
         (1 - momentum) ** near,
     )
-
-
-def check(name: str, value: float, fits: bool, rule: str) -> None:
-    """Raise where a value breaks a rule.
-
-    Parameters
-    ----------
-    name, value : what came
-    fits : bool, whether it is as the rule says
-    rule : str, such as 'above 0'
-
-    Raises
-    ------
-    ValueError : it does not fit
-    """
-    if not fits:
-        raise ValueError(f'{name} must be {rule}, got {value}')
-
-
-WINDOW = 150  # steps drawn of a record
-Caption = tuple[str, str]
-
-
-def moving_line(
-    ax: 'Axes', look: str, color: str, label: str = ''
-) -> 'Line2D':
-    """Return an empty line above all that stands still.
-
-    Parameters
-    ----------
-    ax : Axes
-    look, color, label : str, as in `Axes.plot`
-    """
-    return ax.plot([], [], look, color=color, label=label, ms=4, zorder=3)[0]
-
-
-def log_slider(value: float, least: int, most: int, step: float) -> Any:
-    """Return a slider of powers of ten.
-
-    Parameters
-    ----------
-    value : float, where it starts
-    least, most, step : exponents
-    """
-    import ipywidgets
-
-    return ipywidgets.FloatLogSlider(value, min=least, max=most, step=step)
 
 
 def running_mean() -> Slide:
@@ -211,25 +118,25 @@ def running_mean() -> Slide:
     """
     import ipywidgets
 
-    fig, (ax,) = new_figure(width=7, height=2.6)
-    numbers = range(1, BATCHES + 1)
-    dots = moving_line(ax, '.', '0.6', 'batch mean')
-    track = moving_line(ax, '-', COLORS[0], 'running mean')
-    ax.plot(
-        numbers, filter_stream(0.1, 1).truth, 'k:', lw=1, label='true mean'
+    truth = filter_stream(0.1, 1).truth
+    canvas = Moving(
+        lines(
+            {'batch mean': None, 'running mean': None, 'true mean': truth},
+            dots={'batch mean': 2.5},
+            x='batches seen',
+            y='mean',
+            xlim=(0, BATCHES),
+            ylim=(-1, 5),
+        )
     )
-    ax.set(xlim=(0, BATCHES), ylim=(-1, 5))
-    ax.set_xlabel('batches seen', fontsize=9)
-    dots.set_data([0], [9])  # the legend is placed once: say where
-    ax.legend(fontsize=8, frameon=False, loc='upper left', ncols=3)
 
     def frame(momentum: float, batch_size: int) -> Caption:
         seen = filter_stream(momentum, batch_size)
-        dots.set_data(numbers, seen.means)
-        track.set_data(numbers, seen.running)
+        canvas.set('batch mean', seen.means)
+        canvas.set('running mean', seen.running)
         other = 1 - momentum
         zh = (
-            f'momentum={momentum:.3g}（PyTorch的写法）和{other:.3g}'
+            f'横轴：看过的批数；纵轴：均值。momentum={momentum:.3g}（PyTorch的写法）和{other:.3g}'
             '（Keras、MindSpore、讲义的写法）是同一件事。'
             f'半衰期{seen.half_life:.1f}批：跳变之后第{seen.steps_to_half}批'
             f'追回一半。移动平均的噪声{seen.noise:.3f}'
@@ -237,6 +144,7 @@ def running_mean() -> Slide:
             f'单个小批量的均值是{batch_size**-0.5:.3f}。'
         )
         en = (
+            'Across: batches seen; up: their mean. '
             f'momentum={momentum:.3g} (as PyTorch writes it) and '
             f'{other:.3g} (Keras, MindSpore, the lecture) are one thing. '
             f'Half-life {seen.half_life:.1f} batches: half of the jump is '
@@ -248,7 +156,7 @@ def running_mean() -> Slide:
         return zh, en
 
     return Slide(
-        Canvas(fig, [dots, track]),
+        canvas,
         frame,
         'Batch means as dots around a true mean that jumps from 1 to 3 at '
         'batch 100; the running mean follows as a line, smoother and late',
@@ -272,52 +180,62 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
     """
     import ipywidgets
 
-    fig, (left, right) = new_figure(1, 2, width=7.4, height=2.6)
     last = len(record.mean) // every * every
-    kept = [step for step in range(every, last + 1, every)]
-    usual = [record.accuracy(step, 0.1, X, y) for step in kept]
-    left.plot(kept, usual, '-', color='0.6', lw=1, label='momentum 0.1')
-    dot = moving_line(left, 'o', COLORS[1], 'this momentum')
-    left.set(xlim=(0, 1.03 * last), ylim=(0, 1))
-    left.set_xlabel('training step', fontsize=9)
-    left.set_title('test accuracy', fontsize=9, loc='left')
-    left.legend(fontsize=8, frameon=False, loc='lower right')
-    channel = record.sizes[0]  # the first of the second layer
-    means = record.mean[:, channel]
-    dots = moving_line(right, '.', '0.6', 'batch mean')
-    track = moving_line(right, '-', COLORS[0], 'running mean')
-    low = min(0.0, float(means.min()))  # with 0, where it starts
-    high = max(0.0, float(means.max()))
-    edge = 0.05 * (high - low)
-    right.set(xlim=(-WINDOW, 0), ylim=(low - edge, high + edge))
-    right.set_xlabel('steps before this one', fontsize=9)
-    right.set_title('one channel of conv 2', fontsize=9, loc='left')
+    kept = range(every, last + 1, every)
+
+    @functools.cache
+    def usual(step: int) -> float:
+        return record.accuracy(step, 0.1, X, y)
+
+    means = record.mean[:, record.sizes[0]]  # as in `replayed`
+    ends = torch.cat([means, torch.zeros(1)]).aminmax()  # it starts at 0
+    canvas = Moving(
+        lines(
+            {'momentum 0.1': [*map(usual, kept)], 'this momentum': None},
+            at=kept,
+            dots={'this momentum': 7},
+            x='training step',
+            y='test accuracy',
+            ylim=(0, 1),
+        ),
+        lines(
+            {'running mean': None, 'batch mean': None},
+            dots={'batch mean': 2.5},
+            x='steps before this one',
+            y='mean of a channel of conv 2',
+            xlim=(-WINDOW, 0),
+            ylim=[1.05 * float(end) for end in ends],
+        ),
+    )
 
     def frame(momentum: float, step: int) -> Caption:
         seen = replayed(record, momentum, step, X, y)
-        dot.set_data([seen.step], [seen.accuracy])
+        canvas.set('this momentum', [seen.step], [seen.accuracy])
         shown = min(WINDOW, seen.step)
         before = range(1 - shown, 1)
-        dots.set_data(before, seen.means[-shown:])
-        track.set_data(before, seen.running[-shown:])
+        canvas.set('batch mean', before, seen.means[-shown:], panel=1)
+        canvas.set('running mean', before, seen.running[-shown:], panel=1)
+        plain = usual(seen.step)
         zh = (
+            '左图：精度随步数；右图：这一步之前的均值。'
             f'第{seen.step}步，momentum={momentum:.3g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'
-            f'（momentum=0.1时{seen.usual:.3f}）。起点的均值0和方差1'
+            f'（momentum=0.1时{plain:.3f}）。起点的均值0和方差1'
             f'还占{seen.start:.1%}。'
         )
         en = (
+            'Left: accuracy by step; right: the means before this step. '
             f'Step {seen.step}, momentum={momentum:.3g}: accuracy '
             f'<b>{seen.accuracy:.3f}</b> on {len(y)} test images '
-            f'({seen.usual:.3f} with momentum=0.1). The start, mean 0 and '
+            f'({plain:.3f} with momentum=0.1). The start, mean 0 and '
             f'variance 1, still has a share of {seen.start:.1%}.'
         )
         return zh, en
 
     return Slide(
-        Canvas(fig, [dot, dots, track]),
+        canvas,
         frame,
-        'Left: test accuracy over the training with momentum 0.1 as a grey '
+        'Left: test accuracy over the training with momentum 0.1 as a '
         'line, and a dot for the chosen momentum and step; right: the batch '
         'means of one channel and their running mean',
         momentum=log_slider(0.1, -4, 0, 0.1),

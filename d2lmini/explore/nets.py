@@ -7,42 +7,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from d2lmini.explore.averages import Caption, check, log_slider, moving_line
-from d2lmini.explore.replay import Record, bn_layers
-from d2lmini.explore.slide import Slide
-from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import COLORS, new_figure
-from d2lmini.train import share_right
+from d2lmini.explore.replay import Record, bn_layers, check, share_right
+from d2lmini.explore.slide import Caption, Slide, log_slider
+from d2lmini.show.plots import Moving, lines, scatter
+
+TINY = 1e-8  # the variance of a nearly constant channel
+LARGEST = 256  # the largest random batch
 
 
 @dataclass
 class Gained:
-    """What eps does to a trained net.
+    """What eps does to a trained net; lists have a Tensor (C,) a layer."""
 
-    Attributes
-    ----------
-    sigma, gain : list of Tensor (C,), one a layer
-        Running standard deviations; the factor sigma / sqrt(sigma^2 + eps)
-        by which a standardized output is too small.
-    accuracy : float
-    constant : float
-        By how much a channel of variance `tiny` is multiplied,
-        1 / sqrt(tiny + eps).
-    half : float, the same computed in float16
-    half_eps : float, what float16 makes of eps
-    """
-
-    sigma: list[Tensor]
-    gain: list[Tensor]
+    sigma: list[Tensor]  # running standard deviations
+    gain: list[Tensor]  # sigma / sqrt(sigma^2 + eps): 1 where eps is 0
     accuracy: float
-    constant: float
-    half: float
-    half_eps: float
+    constant: float  # what multiplies a channel of variance 1e-8
+    half: float  # the same computed in float16
+    half_eps: float  # what float16 makes of eps
 
 
-def eps_gain(
-    eps: float, net: nn.Module, X: Tensor, y: Tensor, tiny: float = 1e-8
-) -> Gained:
+def eps_gain(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> Gained:
     """Evaluate a trained net with another eps.
 
     Parameters
@@ -51,7 +36,6 @@ def eps_gain(
     net : nn.Module with torch's BN layers, in evaluation mode; its own eps
         is set back afterwards
     X, y : images and labels
-    tiny : float, the variance of a nearly constant channel
 
     Raises
     ------
@@ -68,12 +52,12 @@ def eps_gain(
     finally:
         for layer, own in zip(layers, kept, strict=True):
             layer.eps = own
-    var16, eps16 = torch.tensor([tiny, eps]).half()
+    var16, eps16 = torch.tensor([TINY, eps]).half()
     return Gained(
         [var.sqrt() for var in variances],
         [(var / (var + eps)).sqrt() for var in variances],
         right,
-        1 / math.sqrt(tiny + eps),
+        1 / math.sqrt(TINY + eps),
         float((var16 + eps16).float().rsqrt().half()),
         float(eps16),
     )
@@ -81,19 +65,11 @@ def eps_gain(
 
 @dataclass
 class Shaken:
-    """One image's output in many random batches.
+    """One image's output in many random batches."""
 
-    Attributes
-    ----------
-    outputs : Tensor (batches,), of one feature, before gamma and beta
-    std : float, the root mean square of all features' standard deviations
-    flips : int, batches in which another class wins than with the
-        statistics of all images
-    """
-
-    outputs: Tensor
-    std: float
-    flips: int
+    outputs: Tensor  # (batches,), of one feature, before gamma and beta
+    std: float  # the root mean square of all features' standard deviations
+    flips: int  # batches in which another class wins than among all images
 
 
 class Noise:
@@ -107,13 +83,11 @@ class Noise:
     net : nn.Sequential whose last BN layer has the rest of it behind it
     X : images (N, ...) to draw the company from; the first is the image
     batches : int, how many random batches
-    largest : int, the largest batch
     """
 
     def __init__(
-        self, net: nn.Sequential, X: Tensor, batches: int = 200,
-        largest: int = 256,
-    ) -> None:  # fmt: skip
+        self, net: nn.Sequential, X: Tensor, batches: int = 200
+    ) -> None:
         place = [*net].index(bn_layers(net)[-1])
         with torch.no_grad():
             features = net.eval()[:place](X)
@@ -123,24 +97,24 @@ class Noise:
         self._calm = (self._image - center) / torch.sqrt(var + self._layer.eps)
         draw = torch.Generator().manual_seed(0)
         self._order = torch.randint(
-            len(self._pool), (batches, largest - 1), generator=draw
+            len(self._pool), (batches, LARGEST - 1), generator=draw
         )
-        self.batches, self.largest = batches, largest
+        self.batches = batches
 
     def shake(self, batch_size: int, feature: int = 0) -> Shaken:
         """Put the image into random batches of a size.
 
         Parameters
         ----------
-        batch_size : int, 2 to `largest`
+        batch_size : int, 2 to 256
         feature : int, the one whose outputs are returned
 
         Raises
         ------
         ValueError : another batch size
         """
-        fits = 2 <= batch_size <= self.largest
-        check('batch_size', batch_size, fits, f'in [2, {self.largest}]')
+        fits = 2 <= batch_size <= LARGEST
+        check('batch_size', batch_size, fits, f'in [2, {LARGEST}]')
         layer = self._layer
         with torch.no_grad():
             others = self._pool[self._order[:, : batch_size - 1]]
@@ -155,9 +129,6 @@ class Noise:
         std = x_hat.std(dim=0).square().mean().sqrt()
         flips = int((y_hat.argmax(dim=1) != calm.argmax(dim=1)).sum())
         return Shaken(x_hat[:, feature], float(std), flips)
-
-
-MARKS = ('o', 's', '^', 'D')
 
 
 def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
@@ -176,45 +147,50 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     whole = record.copy(step, 0.1)
     with torch.no_grad():  # no eps in the first convolution: once is enough
         X, net = whole[0](X), whole[1:]
-    fig, (left, right) = new_figure(1, 2, width=7.4, height=2.6)
-    names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
-    lines = [
-        moving_line(left, MARKS[i], COLORS[i], name)
-        for i, name in enumerate(names)
-    ]
 
     @functools.cache
     def gained(power: float) -> Gained:
         return eps_gain(10**power, net, X, y)
 
     powers = [k / 4 for k in range(-40, 5)]  # the slider's: computed once
+    names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
     usual = [gained(power).accuracy for power in powers]
-    right.plot([10**power for power in powers], usual, '-', color='0.6', lw=1)
-    dot = moving_line(right, 'o', COLORS[1])
-    left.set(xscale='log', xlim=(0.03, 30), ylim=(-0.03, 1.06))
-    left.set_xlabel('running standard deviation of a channel', fontsize=9)
-    left.set_title('gain', fontsize=9, loc='left')
-    left.legend(fontsize=8, frameon=False, loc='lower right')
-    right.set(xscale='log', ylim=(0, 1))
-    right.set_xlabel('eps', fontsize=9)
-    right.set_title('test accuracy', fontsize=9, loc='left')
+    canvas = Moving(
+        scatter(
+            dict.fromkeys(names),
+            log='x',
+            x='running standard deviation of a channel',
+            y='gain',
+            xlim=(0.03, 30),
+            ylim=(-0.03, 1.06),
+        ),
+        lines(
+            {'all eps': usual, 'this eps': None},
+            at=[10**power for power in powers],
+            dots={'this eps': 7},
+            log='x',
+            x='eps',
+            y='test accuracy',
+            ylim=(0, 1),
+        ),
+    )
 
     def frame(eps: float) -> Caption:
         # The browser's powers of ten differ from ours in the last digits.
         seen = gained(round(math.log10(eps), 9))
-        for line, sigma, gain in zip(
-            lines, seen.sigma, seen.gain, strict=True
-        ):
-            line.set_data(sigma, gain)
-        dot.set_data([eps], [seen.accuracy])
+        for of_layer in zip(names, seen.sigma, seen.gain, strict=True):
+            canvas.set(*of_layer)
+        canvas.set('this eps', [eps], [seen.accuracy], panel=1)
         lows = '、'.join(f'{float(gain.min()):.3f}' for gain in seen.gain)
         zh = (
+            '左图：增益随标准差；右图：精度随eps。'
             f'eps={eps:.2g}：{len(y)}张测试图上的精度是'
             f'<b>{seen.accuracy:.3f}</b>。各层最小的增益，从底到顶：{lows}。'
             f'方差1e-8、几乎不变的通道要乘上{seen.constant:.4g}；'
             f'用float16算是{seen.half:.4g}（eps成了{seen.half_eps:.2g}）。'
         )
         en = (
+            'Left: gain by standard deviation; right: accuracy by eps. '
             f'eps={eps:.2g}: accuracy <b>{seen.accuracy:.3f}</b> on '
             f'{len(y)} test images. Smallest gain of each layer, bottom to '
             f'top: {lows.replace("、", ", ")}. A nearly constant channel, of '
@@ -225,7 +201,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         return zh, en
 
     return Slide(
-        Canvas(fig, [*lines, dot]),
+        canvas,
         frame,
         'Left: the gain of each channel against its standard deviation, a '
         'mark a layer; right: test accuracy against eps, with a dot at the '
@@ -247,45 +223,54 @@ def noise(shaker: Noise) -> Slide:
     """
     import ipywidgets
 
-    fig, (left, right) = new_figure(1, 2, width=7.4, height=2.6)
     sizes = [2**k for k in range(1, 9)]
     stds = [shaker.shake(size).std for size in sizes]
-    dots = moving_line(left, '.', COLORS[0])
-    right.loglog(sizes, stds, 'o-', color='0.6', ms=3, lw=1, label='measured')
     slope = [stds[4] * (size / sizes[4]) ** -0.5 for size in sizes]
-    right.loglog(sizes, slope, 'k:', lw=1, label='slope -1/2')
-    dot = moving_line(right, 'o', COLORS[1])
-    left.set(xlim=(0, shaker.batches), ylim=(-3, 3))
-    left.set_xlabel('random batch', fontsize=9)
-    left.set_title('one feature of one image', fontsize=9, loc='left')
-    right.set_xlabel('batch size', fontsize=9)
-    right.set_title('standard deviation', fontsize=9, loc='left')
-    right.legend(fontsize=8, frameon=False)
+    canvas = Moving(
+        lines(
+            {'this batch size': None},
+            dots={'this batch size': 2.5},
+            x='random batch',
+            y='a feature of one image',
+            xlim=(0, shaker.batches),
+            ylim=(-3, 3),
+        ),
+        lines(
+            {'this batch size': None, 'all': stds, 'slope -1/2': slope},
+            at=sizes,
+            dots={'this batch size': 7},
+            log='xy',
+            x='batch size',
+            y='standard deviation',
+        ),
+    )
 
     def frame(batch_size: int) -> Caption:
         seen = shaker.shake(batch_size)
-        outputs = seen.outputs.clamp(-3, 3)
-        dots.set_data(range(len(outputs)), outputs)
-        dot.set_data([batch_size], [seen.std])
+        canvas.set('this batch size', seen.outputs.clamp(-3, 3))
+        canvas.set('this batch size', [batch_size], [seen.std], panel=1)
         scaled = seen.std * batch_size**0.5
         zh = (
+            '左图：输出，一点一个小批量；右图：标准差随批量大小。'
             f'批量大小{batch_size}：同一张图的输出，标准差是'
             f'<b>{seen.std:.3f}</b>；乘上批量大小的平方根是{scaled:.2f}。'
             f'{shaker.batches}个随机小批量里，有{seen.flips}个判成了别的类。'
         )
         en = (
-            f'Batch size {batch_size}: the same image has an output with a '
-            f'standard deviation of <b>{seen.std:.3f}</b>; times the root of '
-            f'the batch size, {scaled:.2f}. Of {shaker.batches} random '
-            f'batches, {seen.flips} give it another class.'
+            'Left: outputs, a dot a batch; right: their standard deviation '
+            f'by batch size. Batch size {batch_size}: the same image has an '
+            f'output with a standard deviation of <b>{seen.std:.3f}</b>; '
+            f'times the root of the batch size, {scaled:.2f}. Of '
+            f'{shaker.batches} random batches, {seen.flips} give it another '
+            'class.'
         )
         return zh, en
 
     return Slide(
-        Canvas(fig, [dots, dot]),
+        canvas,
         frame,
         'Left: one image has another output in each of many random batches; '
         'right: the standard deviation falls with the batch size along a '
         'line of slope -1/2',
-        batch_size=ipywidgets.IntSlider(16, 2, shaker.largest),
+        batch_size=ipywidgets.IntSlider(16, 2, LARGEST),
     )

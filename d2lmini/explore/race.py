@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from html import escape
 from threading import Event, Thread
 from time import perf_counter
 from typing import Any
@@ -13,14 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from d2lmini.data import quick
-from d2lmini.explore.averages import log_slider, moving_line
-from d2lmini.explore.slide import NAMES, ends, with_field
+from d2lmini.explore.replay import check, share_right
+from d2lmini.explore.slide import Caption, Slide, ends, log_slider
 from d2lmini.models import mlp, torch_norm
-from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import COLORS, new_figure, still
-from d2lmini.show.lang import tr, words
-from d2lmini.show.notebook import in_notebook, publish
+from d2lmini.show.plots import Moving, lines
 
 WIDTH = 100
 TOLD = 40  # points in a race
@@ -31,17 +26,12 @@ Data = tuple[Tensor, Tensor, Tensor, Tensor]
 class Point:
     """How far the two are; the net with batch norm comes first.
 
-    Attributes
-    ----------
-    images : int, training images seen by each
-    loss : pair of float, means since the point before; nan from where a
-        loss was no longer finite, and that net stands still
-    accuracy : pair of float in [0, 1], on the test images
+    A loss is nan from where it was not finite: that net stands still.
     """
 
-    images: int
-    loss: tuple[float, float]
-    accuracy: tuple[float, float]
+    images: int  # training images seen by each
+    loss: tuple[float, ...]  # means since the point before
+    accuracy: tuple[float, ...]  # in [0, 1], on the test images
 
 
 def race(
@@ -53,7 +43,6 @@ def race(
     eps: float,
     depth: int,
     passes: int = 4,
-    seed: int = 0,
 ) -> Iterator[Point]:
     """Train two nets from the same start on the same batches.
 
@@ -66,7 +55,6 @@ def race(
     eps : float, above 0
     depth : int, at least 1, hidden layers of 100 sigmoid units
     passes : int, over the training images
-    seed : int
 
     Returns
     -------
@@ -82,49 +70,32 @@ def race(
     run beside other work without changing it. The last batch of a pass is
     left out where it is smaller.
     """
-    rules = {
-        'lr': (lr, 0 < lr < math.inf, 'above 0'),
-        'batch_size': (
-            batch_size, 2 <= batch_size <= len(data[0]),
-            f'in [2, {len(data[0])}]',
-        ),
-        'momentum': (momentum, 0 <= momentum <= 1, 'in [0, 1]'),
-        'eps': (eps, 0 < eps < math.inf, 'above 0'),
-        'depth': (depth, depth >= 1, 'at least 1'),
-    }  # fmt: skip
-    for name, (value, fits, rule) in rules.items():
-        if not fits:
-            raise ValueError(f'{name} must be {rule}, got {value}')
+    n = len(data[0])
+    check('lr', lr, 0 < lr < math.inf, 'above 0')
+    check('batch_size', batch_size, 2 <= batch_size <= n, f'in [2, {n}]')
+    check('momentum', momentum, 0 <= momentum <= 1, 'in [0, 1]')
+    check('eps', eps, 0 < eps < math.inf, 'above 0')
+    check('depth', depth, depth >= 1, 'at least 1')
     with torch.random.fork_rng(devices=[]):  # the caller's stay as they are
         norm = partial(torch_norm, momentum=momentum, eps=eps)
         nets = [
-            _started(mlp(784, *[WIDTH] * depth, 10, norm=kind), seed)
+            _started(mlp(784, *[WIDTH] * depth, 10, norm=kind))
             for kind in (norm, None)
         ]
-    return _run(data, nets, lr, batch_size, passes, seed)
+    return _run(data, nets, lr, batch_size, passes)
 
 
-def told(point: Point, i: int, zh: bool) -> str:
-    """Say how far one of the nets has come, as HTML.
-
-    Parameters
-    ----------
-    point : Point
-    i : int, 0 for the net with batch norm, 1 for the one without
-    zh : bool, in Chinese or in English
-    """
-    loss, accuracy = point.loss[i], point.accuracy[i]
+def told(loss: float, accuracy: float) -> Caption:
+    """Say how far a net has come, in both languages, as HTML."""
     if math.isnan(loss):
-        if zh:
-            return '发散了，损失不再是有限的数'
-        return 'it diverged: its loss is no longer finite'
-    if zh:
-        return f'损失<b>{loss:.3f}</b>，测试精度<b>{accuracy:.3f}</b>'
-    return f'loss <b>{loss:.3f}</b>, test accuracy <b>{accuracy:.3f}</b>'
+        zh = '发散了，损失不再是有限的数'
+        return zh, 'it diverged: its loss is no longer finite'
+    zh = f'损失<b>{loss:.3f}</b>，测试精度<b>{accuracy:.3f}</b>'
+    return zh, f'loss <b>{loss:.3f}</b>, test accuracy <b>{accuracy:.3f}</b>'
 
 
-def _started(net: nn.Sequential, seed: int) -> nn.Sequential:
-    torch.manual_seed(seed)
+def _started(net: nn.Sequential) -> nn.Sequential:
+    torch.manual_seed(0)
     for layer in net:
         if isinstance(layer, nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
@@ -138,10 +109,9 @@ def _run(
     lr: float,
     batch_size: int,
     passes: int,
-    seed: int,
 ) -> Iterator[Point]:
     X, y, X_test, y_test = data
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(0)
     per_pass = len(X) // batch_size
     steps = passes * per_pass
     tell = {math.ceil(steps * (k + 1) / TOLD) for k in range(TOLD)}
@@ -153,57 +123,44 @@ def _run(
         first = step % per_pass * batch_size
         index = shuffled[first : first + batch_size]
         for i, net in enumerate(nets):
-            if fit[i]:
-                loss = _step(net, X[index], y[index], lr)
-                fit[i] = math.isfinite(loss)
-                losses[i].append(loss)
+            loss = _step(net, X[index], y[index], lr) if fit[i] else math.nan
+            fit[i] = not math.isnan(loss)
+            losses[i].append(loss)
         if step + 1 in tell:
             yield Point(
                 (step + 1) * batch_size,
-                _pair(map(_mean, losses, fit)),
-                _pair(_accuracy(net, X_test, y_test) for net in nets),
+                tuple(sum(row) / len(row) for row in losses),
+                tuple(share_right(net, X_test, y_test) for net in nets),
             )
             losses = [[], []]
-
-
-def _mean(losses: list[float], fit: bool) -> float:
-    return sum(losses) / len(losses) if fit else math.nan
-
-
-def _pair(values: Iterable[float]) -> tuple[float, float]:
-    first, second = values
-    return first, second
 
 
 def _step(net: nn.Module, X: Tensor, y: Tensor, lr: float) -> float:
     """Take a step of SGD and return the loss before it.
 
-    Where that is not finite the step is not taken.
+    Where that is not finite it is nan, and the step is not taken.
     """
-    net.train()
-    loss = cross_entropy(net(X), y)
-    value = loss.item()
-    if math.isfinite(value):
-        parameters = list(net.parameters())
-        slopes = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            for parameter, slope in zip(parameters, slopes, strict=True):
-                parameter.sub_(lr * slope)
-    return value
-
-
-def _accuracy(net: nn.Module, X: Tensor, y: Tensor) -> float:
-    net.eval()
+    loss = cross_entropy(net.train()(X), y)
+    if not loss.isfinite():
+        return math.nan
+    parameters = list(net.parameters())
+    slopes = torch.autograd.grad(loss, parameters)
     with torch.no_grad():
-        return float((net(X).argmax(dim=1) == y).float().mean())
+        for parameter, slope in zip(parameters, slopes, strict=True):
+            parameter.sub_(lr * slope)
+    return loss.item()
 
 
 PAUSE = 0.1  # seconds between two frames, at least
-LEGEND = ('with batch norm', 'without')
+NETS = ('with batch norm', 'without')
+ALT = (
+    'Training loss and test accuracy of two nets against the images seen: '
+    'a solid line with batch norm, a dashed one without'
+)
 _latest: 'Race | None' = None
 
 
-class Race:
+class Race(Slide):
     """Two nets, with and without batch norm, trained in the background.
 
     Parameters
@@ -213,12 +170,11 @@ class Race:
 
     Attributes
     ----------
-    sliders : dict, by name: lr, batch_size, momentum, eps, depth
     points : list of Point, of the latest run
-    caption, trouble : ipywidgets.HTML, what is seen, what went wrong
 
     Notes
     -----
+    The sliders, lr, batch_size, momentum, eps and depth, wait for a start.
     A cell that trains would keep the kernel busy, and a busy kernel does not
     hear the stop button. Only one race runs at a time: another start, also
     of another race, ends it, and so does making a new one, as a rerun of
@@ -226,66 +182,62 @@ class Race:
     """
 
     def __init__(self, data: Data, **options: Any) -> None:
-        import ipywidgets
+        from ipywidgets import Button, HBox, IntSlider
 
-        global _latest
-        if _latest is not None:
-            _latest.stop()
-        _latest = self
+        self._take_over()
         self._data, self._options = data, options
         self.points: list[Point] = []
         self._stop, self._thread = Event(), Thread()
-        self._build_canvas(len(data[0]) * options.get('passes', 4))
-        self.sliders: dict[str, Any] = {
-            'lr': log_slider(0.5, -3, 2, 0.1),
-            'batch_size': ipywidgets.IntSlider(64, 2, 512),
-            'momentum': log_slider(0.1, -3, 0, 0.05),
-            'eps': log_slider(1e-5, -10, 1, 0.25),
-            'depth': ipywidgets.IntSlider(3, 1, 8),
-        }
-        self._first = self.values
-        for name, slider in self.sliders.items():
-            slider.description = name
-        self.caption, self.trouble = ipywidgets.HTML(), ipywidgets.HTML()
-        rows = [with_field(s, self._tell) for s in self.sliders.values()]
-        buttons = [
-            self._button('▶ 开始 · start', lambda _: self.start()),
-            self._button('■ 停止 · stop', lambda _: self.stop()),
-            self._button('↺ 复位 · reset', lambda _: self.reset()),
+        images = len(data[0]) * options.get('passes', 4)
+        panels = [
+            lines(
+                dict.fromkeys(NETS),
+                x='images seen by each net',
+                y=y,
+                xlim=(0, images),
+                ylim=(0, top),
+            )
+            for y, top in (('training loss', 3), ('test accuracy', 1))
         ]
-        self.box = ipywidgets.VBox(
-            [*rows, ipywidgets.HBox(buttons), self.trouble,
-             self.canvas.widget, self.caption]
-        )  # fmt: skip
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What the sliders say, by name."""
-        return {name: slider.value for name, slider in self.sliders.items()}
+        self._picture = Moving(*panels)
+        super().__init__(
+            self._picture,
+            self._seen,
+            ALT,
+            lr=log_slider(0.5, -3, 2, 0.1),
+            batch_size=IntSlider(64, 2, 512),
+            momentum=log_slider(0.1, -3, 0, 0.05),
+            eps=log_slider(1e-5, -10, 1, 0.25),
+            depth=IntSlider(3, 1, 8),
+        )
+        start = Button(description='▶ 开始 · start')
+        stop = Button(description='■ 停止 · stop')
+        start.on_click(lambda _: self.start())
+        stop.on_click(lambda _: self.stop())
+        *rows, reset, trouble, picture = self.box.children
+        buttons = HBox([start, stop, reset])
+        self.box.children = [*rows, buttons, trouble, picture]
 
     @property
     def running(self) -> bool:
         """Whether a race is being run."""
         return self._thread.is_alive()
 
-    def reset(self) -> None:
-        """Put the sliders back to where they started."""
-        for name, value in self._first.items():
-            self.sliders[name].value = value
-
     def start(self) -> None:
         """Start a race at the sliders' values, in the background."""
-        global _latest
-        if _latest is not None:
-            _latest.stop()
-        _latest = self
+        self._take_over()
         self.trouble.value = ''
         try:
             points = race(self._data, **self.values, **self._options)
         except Exception as e:
             self._fail(e)
             return
-        self._begin()
+        before: list[Any] = self.canvas.moving if self.points else []
+        for line in before:  # they stay, but faint
+            look = {'ls': line.get_linestyle(), 'color': line.get_color()}
+            line.axes.plot(*line.get_data(), alpha=0.25, lw=1, **look)
+        self.canvas.refresh()
+        self.points = []
         self._stop = Event()
         self._thread = Thread(
             target=self._follow, args=(points, self._stop), daemon=True
@@ -299,7 +251,7 @@ class Race:
 
     def wait(self) -> None:
         """Wait until the race has come to its end."""
-        if self._thread.is_alive():
+        if self.running:
             self._thread.join()
 
     def run(self) -> list[Point]:
@@ -308,69 +260,21 @@ class Race:
         self.wait()
         return self.points
 
-    def show(self) -> None:
-        """Show it; outside a notebook, print what it shows.
-
-        Notes
-        -----
-        In quick mode, where tests run the lessons, it first takes a few
-        steps with each slider at its ends; what they raise is raised here.
-        """
-        if quick():
-            self.rehearse()
-        if in_notebook():
-            picture = still(self.canvas.settle(), ALT, *self._words())
-            self.canvas.redraw()
-            publish({**self.box._repr_mimebundle_(), **picture})
-            publish(NAMES)
-        else:
-            print(ALT, tr(*self._words()), sep='\n')
-
     def rehearse(self) -> None:
-        """Start a race with each slider at its ends; raise what it raises.
-
-        Raises
-        ------
-        Exception : what a race raised
-        """
+        """Start a race with each slider at its ends; raise what it raises."""
         for name, slider in self.sliders.items():
             for value in ends(slider):
-                values = {**self._first, name: value}
                 if name == 'batch_size':
                     value = min(value, len(self._data[0]))
+                values = {**self._start, name: value}
                 next(race(self._data, **values, **self._options))
 
-    def _build_canvas(self, images: int) -> None:
-        fig, (left, right) = new_figure(1, 2, width=7.4, height=2.8)
-        looks = ('-', '--')
-        self._axes = left, right
-        self._lines = [
-            [moving_line(ax, looks[i], COLORS[i], LEGEND[i]) for i in (0, 1)]
-            for ax in (left, right)
-        ]
-        for ax, what in ((left, 'training loss'), (right, 'test accuracy')):
-            ax.set_xlim(0, images)
-            ax.set_xlabel('images seen by each net', fontsize=9)
-            ax.set_title(what, fontsize=9, loc='left')
-        left.set_ylim(0, 3)
-        right.set_ylim(0, 1)
-        left.legend(fontsize=8, frameon=False, loc='upper right')
-        self.canvas = Canvas(fig, [*self._lines[0], *self._lines[1]])
-
-    def _begin(self) -> None:
-        """Leave the run before as faint lines and start anew."""
-        if self.points:
-            for ax, lines in zip(self._axes, self._lines, strict=True):
-                for line in lines:
-                    ax.plot(
-                        *line.get_data(),
-                        line.get_linestyle(),
-                        color=line.get_color(),
-                        alpha=0.25,
-                        lw=1,
-                    )
-            self.canvas.refresh()
-        self.points = []
+    def _take_over(self) -> None:
+        """End the race that runs, of whichever panel: this one is next."""
+        global _latest
+        if _latest is not None:
+            _latest.stop()
+        _latest = self
 
     def _follow(self, points: Iterable[Point], stop: Event) -> None:
         try:
@@ -380,49 +284,29 @@ class Race:
                 if stop.is_set():
                     break
                 if perf_counter() - drawn > PAUSE:
-                    self._draw()
+                    self.draw()
                     drawn = perf_counter()
-            self._draw()
+            self.draw()
         except Exception as e:
             self._fail(e)
 
-    def _draw(self) -> None:
-        seen = [point.images for point in self.points]
-        for i in (0, 1):
+    def _seen(self, **_: Any) -> Caption:
+        """Draw the points so far, and say how far they are."""
+        images = [point.images for point in self.points]
+        for i, net in enumerate(NETS):
             losses = [point.loss[i] for point in self.points]
             accuracies = [point.accuracy[i] for point in self.points]
-            self._lines[0][i].set_data(seen, losses)
-            self._lines[1][i].set_data(seen, accuracies)
-        self.canvas.redraw()
-        self.caption.value = words(*self._words())
-
-    def _words(self) -> tuple[str, str]:
+            self._picture.set(net, images, losses)
+            self._picture.set(net, images, accuracies, panel=1)
         if not self.points:
             return '按“开始”。', 'Press start.'
         last = self.points[-1]
-        zh = f'各看了{last.images}张图。有批量归一化：{told(last, 0, True)}；'
-        zh += f'没有：{told(last, 1, True)}。'
-        en = f'{last.images} images seen by each. With batch norm: '
-        en += f'{told(last, 0, False)}; without: {told(last, 1, False)}.'
+        have, lack = map(told, last.loss, last.accuracy)
+        zh = f'横轴：各看了多少张图，现在{last.images}张。'
+        zh += f'有批量归一化：{have[0]}；没有：{lack[0]}。'
+        en = f'Across: images seen by each, {last.images} so far. '
+        en += f'With batch norm: {have[1]}; without: {lack[1]}.'
         return zh, en
 
-    def _tell(self, said: str) -> None:
-        self.trouble.value = said
-
-    def _fail(self, e: Exception) -> None:
-        told = escape(f'{type(e).__name__}: {e}')
-        self.trouble.value = f'<pre role="alert">{told}</pre>'
-
-    @staticmethod
-    def _button(name: str, obey: Any) -> Any:
-        import ipywidgets
-
-        button = ipywidgets.Button(description=name)
-        button.on_click(obey)
-        return button
-
-
-ALT = (
-    'Training loss and test accuracy of two nets against the images seen: '
-    'a solid line with batch norm, a dashed one without'
-)
+    def _obey(self, _: Any = None) -> None:
+        """Leave the picture as it is when a slider moves."""

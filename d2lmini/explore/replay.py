@@ -7,6 +7,8 @@ therefore serves every momentum.
 
 import copy
 from collections.abc import Container
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +16,10 @@ from torch import Tensor, nn
 
 from d2lmini.data import quick
 from d2lmini.history import History
-from d2lmini.show.live import Watcher, watching
-from d2lmini.train import Batches, fit, share_right
+from d2lmini.train import Batches, Lines, evaluate_accuracy_gpu, fit, watching
 
 Stats = tuple[Tensor, Tensor]
+PIECE = 500  # images: a thousand at once take twice the time
 
 
 class Record:
@@ -31,15 +33,6 @@ class Record:
     ----------
     net : nn.Module, in evaluation mode, as `at` last set it
     layers : list of its BN layers, in order
-    mean : Tensor (steps, C)
-        Of each batch, the channels of all layers side by side.
-    steps : list of int, where weights were kept, counted from 1
-    usual : dict, accuracies with momentum 0.1 that were asked for before,
-        by (step, images)
-
-    Raises
-    ------
-    ValueError : a net without BN layers
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -53,17 +46,16 @@ class Record:
         self._rows: list[Stats] = []
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._loaded = 0
-        self.usual: dict[tuple[int, int], float] = {}
         self._stacked: Stats | None = None
 
     @property
     def steps(self) -> list[int]:
-        """The steps whose weights were kept."""
+        """The steps whose weights were kept, counted from 1."""
         return list(self._kept)
 
     @property
     def mean(self) -> Tensor:
-        """The batch means (steps, C)."""
+        """The batch means (steps, C), all layers' channels side by side."""
         return self._stack()[0]
 
     @property
@@ -72,13 +64,7 @@ class Record:
         return [layer.num_features for layer in self.layers]
 
     def add(self, net: nn.Module, keep: Container[int]) -> None:
-        """Add a step: what the layers of momentum 1 remember is its batch.
-
-        Parameters
-        ----------
-        net : the net in training, of momentum 1
-        keep : steps whose weights are kept
-        """
+        """Add a step: what the layers of momentum 1 remember is its batch."""
         layers = bn_layers(net)
         mean = torch.cat([layer.running_mean for layer in layers])
         var = torch.cat([layer.running_var for layer in layers])
@@ -111,12 +97,9 @@ class Record:
         momentum * (1 - momentum)**k, and the start, mean 0 and variance 1,
         has (1 - momentum)**t.
         """
-        if not 0 <= momentum <= 1:
-            raise ValueError(f'momentum must be in [0, 1], got {momentum}')
-        if not 1 <= step <= len(self._rows):
-            raise ValueError(
-                f'step must be in [1, {len(self._rows)}], got {step}'
-            )
+        n = len(self._rows)
+        check('momentum', momentum, 0 <= momentum <= 1, 'in [0, 1]')
+        check('step', step, 1 <= step <= n, f'in [1, {n}]')
         ages = torch.arange(step - 1, -1, -1, dtype=torch.float64)
         left = 1.0 - momentum
         mean, var = (stat[:step] for stat in self._stack())
@@ -152,24 +135,13 @@ class Record:
         return self.net
 
     def copy(self, step: int, momentum: float) -> Any:
-        """Return a copy of `at(step, momentum)`, which no replay changes.
-
-        Parameters
-        ----------
-        step, momentum : as in `at`
-        """
+        """Return a copy of `at(step, momentum)`, which no replay changes."""
         return copy.deepcopy(self.at(step, momentum))
 
     def accuracy(
         self, step: int, momentum: float, X: Tensor, y: Tensor
     ) -> float:
-        """Return the accuracy that this training would have had.
-
-        Parameters
-        ----------
-        step, momentum : as in `at`
-        X, y : images (N, 1, 28, 28) and labels (N,)
-        """
+        """Return the accuracy on images that this training would have had."""
         return share_right(self.at(step, momentum), X, y)
 
     def _stack(self) -> Stats:
@@ -180,33 +152,28 @@ class Record:
 
 
 def bn_layers(net: nn.Module) -> list[Any]:
-    """Return torch's BN layers in a net, in order.
-
-    Parameters
-    ----------
-    net : nn.Module
-    """
+    """Return torch's BN layers in a net, in order."""
     kinds = nn.BatchNorm1d | nn.BatchNorm2d
     return [layer for layer in net.modules() if isinstance(layer, kinds)]
 
 
-class _Recorder:
+@dataclass
+class _Recorder(Lines):
     """A watcher that records each batch and lets another one watch too."""
 
-    def __init__(
-        self, net: nn.Module, keep: Container[int], other: Watcher
-    ) -> None:
-        self.record = Record(net)
-        self._net, self._keep, self._other = net, keep, other
+    record: Record
+    net: nn.Module
+    keep: Container[int]
+    other: Lines
 
     def batch(self, history: History) -> None:
         """Record the batch."""
-        self.record.add(self._net, self._keep)
-        self._other.batch(history)
+        self.record.add(self.net, self.keep)
+        self.other.batch(history)
 
     def epoch(self, history: History) -> None:
         """Pass it on."""
-        self._other.epoch(history)
+        self.other.epoch(history)
 
 
 def record(
@@ -240,7 +207,20 @@ def record(
     batches: Any = train_iter
     name = getattr(train_iter, 'dataset_name', 'data')
     history = History(num_epochs, len(batches), name)
-    with watching(history, not quick()) as other:
-        watcher = _Recorder(net, keep, other)
-        fit(net, train_iter, test_iter, lr, 'cpu', history, watcher)
-    return watcher.record, history
+    tape = Record(net)
+    with closing(watching(history, not quick())) as other:
+        recorder = _Recorder(tape, net, keep, other)
+        fit(net, train_iter, test_iter, lr, 'cpu', history, recorder)
+    return tape, history
+
+
+def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:
+    """Return the share of images that a net gets right in evaluation mode."""
+    pieces = zip(torch.split(X, PIECE), torch.split(y, PIECE), strict=True)
+    return evaluate_accuracy_gpu(net, pieces)
+
+
+def check(name: str, value: float, fits: bool, rule: str) -> None:
+    """Raise a ValueError unless it fits: momentum must be above 0, got -1."""
+    if not fits:
+        raise ValueError(f'{name} must be {rule}, got {value}')

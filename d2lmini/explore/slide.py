@@ -6,11 +6,12 @@ from typing import Any
 
 from d2lmini.data import quick
 from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import still
+from d2lmini.show.figure import caption, metadata, still
 from d2lmini.show.lang import tr, words
 from d2lmini.show.notebook import in_notebook, publish
 
-Frame = Callable[..., tuple[str, str]]
+Caption = tuple[str, str]
+Frame = Callable[..., Caption]
 # ipywidgets leaves the handle of a slider without a name, so that a screen
 # reader says "slider" and no more. This gives it the words beside it.
 NAME_HANDLES = """
@@ -88,9 +89,11 @@ class Slide:
         for name, slider in sliders.items():
             slider.description = slider.description or name
             slider.observe(self._obey, 'value')
-        rows = [with_field(slider, self._tell) for slider in sliders.values()]
+        rows = [
+            with_field(slider, self.trouble) for slider in sliders.values()
+        ]
         self.box = ipywidgets.VBox(
-            [*rows, self._reset, self.trouble, canvas.widget, self.caption]
+            [*rows, self._reset, self.trouble, canvas.widget]
         )
 
     @property
@@ -98,29 +101,15 @@ class Slide:
         """What the sliders say, by name."""
         return {name: slider.value for name, slider in self.sliders.items()}
 
-    def draw(self, **values: Any) -> tuple[str, str]:
-        """Draw the frame at some values, the sliders' own for the rest.
-
-        Parameters
-        ----------
-        **values : by name
-
-        Returns
-        -------
-        (zh, en), the caption
-        """
-        caption = self._frame(**{**self.values, **values})
+    def draw(self) -> Caption:
+        """Draw the frame at the sliders' values and return its caption."""
+        said = self._frame(**self.values)
         self.canvas.redraw()
-        self.caption.value = words(*caption)
-        return caption
+        self.caption.value = words(*said)
+        return said
 
     def move(self, **values: Any) -> None:
-        """Move sliders by code, and draw once.
-
-        Parameters
-        ----------
-        **values : by name, numbers in the slider's range
-        """
+        """Move sliders to values in their range, by name, and draw once."""
         for slider in self.sliders.values():
             slider.unobserve(self._obey, 'value')
         for name, value in values.items():
@@ -130,12 +119,7 @@ class Slide:
         self._obey()
 
     def rehearse(self) -> None:
-        """Move each slider to its ends and back; raise what went wrong.
-
-        Raises
-        ------
-        Exception : what a frame raised
-        """
+        """Move each slider to its ends and back; raise what went wrong."""
         for name, slider in self.sliders.items():
             for value in ends(slider):
                 self.move(**{name: value})
@@ -143,35 +127,24 @@ class Slide:
                     raise self._error
             self.move(**self._start)
 
-    def bundle(self) -> dict[str, Any]:
-        """Return the widget's mime bundle, with a still picture in it.
-
-        The picture, its alt text and its caption are what a reader without
-        a kernel sees.
-        """
-        caption = self.draw()
-        picture = still(self.canvas.settle(), self.alt, *caption)
-        return {**self.box._repr_mimebundle_(), **picture}
-
     def show(self) -> None:
         """Show it; outside a notebook, print what it shows.
 
-        Notes
-        -----
         In quick mode, where tests run the lessons, each slider is moved to
-        its ends first, and what a frame raises is raised here.
+        its ends first. Where no kernel runs, a still picture and words
+        stand in place of what moves.
         """
         if quick():
             self.rehearse()
-        if in_notebook():
-            publish(self.bundle())
-            publish(NAMES)
-        else:
-            print(self.alt, tr(*self.draw()), sep='\n')
-
-    def _tell(self, words: str) -> None:
-        """Say that a number typed into a field is out of range."""
-        self.trouble.value = words
+        said = self.draw()
+        if not in_notebook():
+            print(self.alt, tr(*said), sep='\n')
+            return
+        fig = self.canvas.settle()
+        moving = self.box._repr_mimebundle_() | still(fig, self.alt)
+        publish(moving, metadata=metadata(fig, self.alt))
+        publish(self.caption._repr_mimebundle_() | caption(*said))
+        publish(NAMES)
 
     def _obey(self, _: Any = None) -> None:
         try:
@@ -179,36 +152,33 @@ class Slide:
             if self._error is not None:
                 self._error, self.trouble.value = None, ''
         except Exception as e:
-            told = escape(f'{type(e).__name__}: {e}')
-            self._error = e
-            self.trouble.value = f'<pre role="alert">{told}</pre>'
+            self._fail(e)
+
+    def _fail(self, e: Exception) -> None:
+        told = escape(f'{type(e).__name__}: {e}')
+        self._error = e
+        self.trouble.value = f'<pre role="alert">{told}</pre>'
+
+
+def log_slider(value: float, least: int, most: int, step: float) -> Any:
+    """Return a slider at a value; its ends and its step are exponents."""
+    import ipywidgets
+
+    return ipywidgets.FloatLogSlider(value, min=least, max=most, step=step)
 
 
 def ends(slider: Any) -> tuple[Any, Any]:
-    """Return the least and the largest value of a slider.
-
-    Parameters
-    ----------
-    slider : ipywidgets slider of a number
-    """
+    """Return the least and the largest value of a slider."""
     base = getattr(slider, 'base', None)  # a log slider has exponents
     if base is None:
         return slider.min, slider.max
     return base**slider.min, base**slider.max
 
 
-def with_field(slider: Any, tell: Callable[[str], None]) -> Any:
+def with_field(slider: Any, trouble: Any) -> Any:
     """Return a row: the slider, and a field to type its number into.
 
-    Parameters
-    ----------
-    slider : ipywidgets slider of a number
-    tell : called with HTML where the number typed is out of range, and with
-        an empty string once another one is typed
-
-    Returns
-    -------
-    ipywidgets.HBox
+    `trouble` tells of a number out of range until another one is typed.
     """
     import ipywidgets
 
@@ -229,18 +199,16 @@ def with_field(slider: Any, tell: Callable[[str], None]) -> Any:
         value = change['new']
         if least <= value <= most:
             if value not in taken:
-                tell('')
+                trouble.value = ''
             taken.clear()
             return
         end = least if value < least else most
         taken[:] = [end]
-        tell(
-            words(
-                f'<p role="alert">{name}要在{least:g}到{most:g}之间，'
-                f'输入的是{value:g}；按{end:g}算。</p>',
-                f'<p role="alert">{name} must lie between {least:g} and '
-                f'{most:g}, got {value:g}; {end:g} is taken.</p>',
-            )
+        trouble.value = words(
+            f'<p role="alert">{name}要在{least:g}到{most:g}之间，'
+            f'输入的是{value:g}；按{end:g}算。</p>',
+            f'<p role="alert">{name} must lie between {least:g} and '
+            f'{most:g}, got {value:g}; {end:g} is taken.</p>',
         )
         field.value = end
 

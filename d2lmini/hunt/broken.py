@@ -1,151 +1,76 @@
 """The suspects of the bug hunt in notebook 06: each has one fault.
 
 The notebook shows what each of them does, and lets one guess before it tells.
+A suspect is the right layer with a few words of its source changed.
 """
 
-import torch
-from torch import Tensor, nn
+import inspect
+from typing import Any
 
-from d2lmini.norm import BatchNorm, values_per_channel
-
-Moments = tuple[Tensor, Tensor]
+from d2lmini import norm
 
 
-class _Suspect(BatchNorm):
-    """Batch normalization in pieces, so that a piece can be exchanged."""
-
-    def __init__(
-        self,
-        num_features: int,
-        num_dims: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-    ) -> None:
-        super().__init__(num_features, num_dims, eps, momentum)
-        self._begin()
-
-    def _begin(self) -> None:
-        """Leave what the new layer holds as it is."""
-
-    def _pooled(self, x: Tensor) -> list[int]:
-        return [d for d in range(x.dim()) if d != 1]
-
-    def _moments(self, x: Tensor) -> Moments:
-        mean = x.mean(dim=self._pooled(x), keepdim=True)
-        return mean, ((x - mean) ** 2).mean(dim=self._pooled(x), keepdim=True)
-
-    def _rate(self) -> float:
-        if self.momentum is None:
-            return 1 / max(1, int(self.num_batches_tracked))
-        return self.momentum
-
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
-        self.num_batches_tracked += 1
-        rate, unbiased = self._rate(), var * n / max(1, n - 1)
-        self.moving_mean.copy_((1 - rate) * self.moving_mean + rate * mean)
-        self.moving_var.copy_((1 - rate) * self.moving_var + rate * unbiased)
-
-    def _standardized(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-        return (x - mean) / torch.sqrt(var + self.eps)
-
-    def _normalized(self, x: Tensor, n: int) -> Tensor:
-        if not self.training:
-            return self._standardized(x, self.moving_mean, self.moving_var)
-        mean, var = self._moments(x)
-        self._remember(mean, var, n)
-        return self._standardized(x, mean, var)
-
-    def forward(self, X: Tensor) -> Tensor:
-        n = values_per_channel(X, self.gamma, self.training)
-        x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
-        return (self.gamma * self._normalized(x, n) + self.beta).to(X.dtype)
+def suspect(number: int, *changes: tuple[str, str]) -> type[norm.BatchNorm]:
+    """Return `BatchNorm` as another class, with (old, new) words."""
+    source = inspect.getsource(norm)
+    for old, new in changes:
+        if old not in source:
+            raise LookupError(f'suspect {number}: norm.py has no {old!r}')
+        source = source.replace(old, new)
+    names: dict[str, Any] = {'__name__': __name__}
+    exec(source, names)
+    # A class of its own, in whose help and source there is nothing to read.
+    own = {'__doc__': 'A suspect.', '__module__': __name__}
+    return type(f'Broken{number}', (names['BatchNorm'],), own)
 
 
-class Broken1(_Suspect):
-    """A suspect."""
+VAR = '(centered**2).mean(dim=dims, keepdim=True)'
+MEAN_BUFFER = "'moving_mean', torch.zeros(shape)"
+VAR_BUFFER = "'moving_var', torch.ones(shape)"
+DIMS = '[d for d in range(X.dim()) if d != 1]'
+SCALE = '    scale = gamma /'
 
-    def _standardized(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-        return (x - mean) / (torch.sqrt(var) + self.eps)
-
-
-class Broken2(_Suspect):
-    """A suspect."""
-
-    def _normalized(self, x: Tensor, n: int) -> Tensor:
-        if not self.training:
-            return super()._normalized(x, n)
-        mean, var = self._moments(x)
-        self._remember(mean, var, n)
-        return self._standardized(x, mean, var * n / (n - 1))
-
-
-class Broken3(_Suspect):
-    """A suspect."""
-
-    def _normalized(self, x: Tensor, n: int) -> Tensor:
-        if not self.training:
-            self._remember(*self._moments(x), n)
-        return super()._normalized(x, n)
-
-
-class Broken4(_Suspect):
-    """A suspect."""
-
-    @torch.no_grad()
-    def _moments(self, x: Tensor) -> Moments:
-        return super()._moments(x)
-
-
-class Broken5(_Suspect):
-    """A suspect."""
-
-    def _rate(self) -> float:
-        return 1 - super()._rate()
-
-
-class Broken6(_Suspect):
-    """A suspect."""
-
-    def _pooled(self, x: Tensor) -> list[int]:
-        return [0] if x.dim() == 2 else [2, 3]
-
-    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
-        mean, var = (m.mean(dim=0, keepdim=True) for m in (mean, var))
-        super()._remember(mean, var, n)
-
-
-class Broken7(_Suspect):
-    """A suspect."""
-
-    def _moments(self, x: Tensor) -> Moments:
-        dims = self._pooled(x)
-        mean = x.mean(dim=dims, keepdim=True)
-        return mean, (x**2).mean(dim=dims, keepdim=True) - mean**2
-
-
-class Broken8(_Suspect):
-    """A suspect."""
-
-    def _begin(self) -> None:
-        nn.init.zeros_(self.moving_var)
-
-
-class Broken9(_Suspect):
-    """A suspect."""
-
-    def _begin(self) -> None:
-        for name in ('moving_mean', 'moving_var'):
-            self.register_buffer(name, getattr(self, name), persistent=False)
-
-
-class Broken10(_Suspect):
-    """A suspect."""
-
-    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
-        self.num_batches_tracked += 1
-        rate, unbiased = self._rate(), var * n / (n - 1)
-        old, old_var = self.moving_mean, self.moving_var
-        self.moving_mean = ((1 - rate) * old + rate * mean).to(old.dtype)
-        new_var = (1 - rate) * old_var + rate * unbiased
-        self.moving_var = new_var.to(old_var.dtype)
+Broken1 = suspect(1, ('torch.sqrt(var + eps)', '(torch.sqrt(var) + eps)'))
+Broken2 = suspect(
+    2,
+    (SCALE, f'    var = var * n / (n - 1) if training else var\n{SCALE}'),
+)
+Broken3 = suspect(
+    3,
+    ('if self.training:', 'if True:'),
+    ('if training:', 'if True:'),
+    ('keepdim=True) if training else moving_mean', 'keepdim=True)'),
+    ('n / (n - 1)', 'n / max(1, n - 1)'),
+    (
+        SCALE,
+        '    if not training:\n'
+        f'        centered, var = x - moving_mean, moving_var\n{SCALE}',
+    ),
+)
+Broken4 = suspect(
+    4,
+    ('mean = x.mean(', 'mean = x.detach().mean('),
+    (VAR, f'{VAR}.detach()'),
+)
+Broken5 = suspect(
+    5, ('            momentum,\n', '            1 - momentum,\n')
+)
+Broken6 = suspect(
+    6,
+    (DIMS, '[0] if X.dim() == 2 else [2, 3]'),
+    ('momentum * mean', 'momentum * mean.mean(dim=0, keepdim=True)'),
+    ('momentum * unbiased', 'momentum * unbiased.mean(dim=0, keepdim=True)'),
+)
+Broken7 = suspect(7, (VAR, '(x**2).mean(dim=dims, keepdim=True) - mean**2'))
+Broken8 = suspect(8, (VAR_BUFFER, "'moving_var', torch.zeros(shape)"))
+Broken9 = suspect(
+    9,
+    (MEAN_BUFFER, f'{MEAN_BUFFER}, persistent=False'),
+    (VAR_BUFFER, f'{VAR_BUFFER}, persistent=False'),
+)
+Broken10 = suspect(
+    10,
+    ('with torch.no_grad():', 'if True:'),
+    ('_mean.copy_(mean)', '_mean = mean.to(self.moving_mean.dtype)'),
+    ('_var.copy_(var)', '_var = var.to(self.moving_var.dtype)'),
+)

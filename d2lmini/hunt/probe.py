@@ -11,15 +11,22 @@ step. When the block ends, also by an exception, every hook comes off; outside
 the block nothing is paid.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 Reduce = Callable[[Tensor], Any]
+See = Callable[[Tensor], None]
+Watched = TypeVar('Watched')
 Record = dict[str, list[Any]]  # {name: [value at step 0, 1, ...]}
 
 
@@ -38,50 +45,34 @@ def layers(net: nn.Module) -> dict[str, nn.Module]:
 
 
 def chosen(net: nn.Module, *kinds: type[nn.Module]) -> list[str]:
-    """Return the names of the layers of some kinds, in order.
-
-    Parameters
-    ----------
-    net : nn.Module
-    *kinds : classes, such as nn.Linear
-    """
+    """Return the names of the layers of some kinds, such as nn.Linear."""
     return [n for n, layer in layers(net).items() if isinstance(layer, kinds)]
 
 
-@contextmanager
 def activations(
     net: nn.Module,
     names: list[str] | None = None,
     reduce: Reduce = torch.clone,
     *,
     of: str = 'output',
-) -> Iterator[Record]:
+) -> AbstractContextManager[Record]:
     """Record what each layer gives, or gets, at every forward pass.
 
     Parameters
     ----------
     net : nn.Module
-    names : list of str, names of layers; None for all
+    names : list of str, names of layers (or KeyError); None for all
     reduce : function of the detached Tensor; its value is recorded
     of : 'output' or 'input'
 
     Yields
     ------
     Record, of what `reduce` returned at each forward pass
-
-    Raises
-    ------
-    ValueError : `of` is neither
-    KeyError : no layer of that name
     """
     if of not in ('output', 'input'):
         raise ValueError(f"of must be 'output' or 'input', got {of!r}")
-    record = _record(net, names)
 
-    def watch(name: str, layer: nn.Module) -> RemovableHandle:
-        def see(seen: Tensor) -> None:
-            record[name].append(reduce(seen.detach()))
-
+    def watch(layer: nn.Module, see: See) -> RemovableHandle:
         if of == 'output':
             return layer.register_forward_hook(lambda *given: see(given[-1]))
         return layer.register_forward_pre_hook(
@@ -89,49 +80,33 @@ def activations(
             with_kwargs=True,
         )
 
-    watched = {name: _layer(net, name) for name in record}
-    with _hooks() as handles:
-        handles += [watch(name, layer) for name, layer in watched.items()]
-        yield record
+    return _recorded(_named(net, names), watch, reduce)
 
 
-@contextmanager
 def gradients(
     net: nn.Module,
     names: list[str] | None = None,
     reduce: Reduce = norm,
-) -> Iterator[Record]:
+) -> AbstractContextManager[Record]:
     """Record the gradient of each layer's weight at every backward pass.
 
     Parameters
     ----------
     net : nn.Module
-    names : list of str, names of layers; None for all that have a weight
+    names : list of str, layers with a weight (or ValueError); None for all
     reduce : function of the gradient; its value is recorded
 
     Yields
     ------
     Record, of floats unless `reduce` returns others; of a frozen weight,
     which gets no gradient, an empty list
-
-    Raises
-    ------
-    KeyError : no layer of that name
-    ValueError : a named layer has no weight
     """
-    record = _weighted(net, names)
 
-    def watch(name: str, weight: Tensor) -> RemovableHandle:
-        def see(grad: Tensor) -> None:
-            record[name].append(reduce(grad.detach()))
-
+    def watch(weight: Tensor, see: See) -> AbstractContextManager[Any]:
         put: Callable[..., RemovableHandle] = weight.register_hook
-        return put(see)
+        return put(see) if weight.requires_grad else nullcontext()
 
-    weights = {name: _weight(net, name) for name in record}
-    with _hooks() as handles:
-        handles += [watch(n, w) for n, w in weights.items() if w.requires_grad]
-        yield record
+    return _recorded(_weights(net, names), watch, reduce)
 
 
 @contextmanager
@@ -146,39 +121,32 @@ def updates(
     ----------
     net : nn.Module
     optimizer : the one that steps
-    names : list of str, names of layers; None for all that have a weight
+    names : list of str, layers with a weight (or ValueError); None for all
 
     Yields
     ------
     Record, of floats, one a step; infinite where the weight was zero
-
-    Raises
-    ------
-    KeyError : no layer of that name
-    ValueError : a named layer has no weight
     """
-    record = _weighted(net, names)
+    record: Record = {name: [] for name in _weights(net, names)}
     before: dict[str, Tensor] = {}
 
     def remember(*_: Any) -> None:
-        for name in record:
-            before[name] = _weight(net, name).detach().clone()
+        for name, weight in _weights(net, [*record]).items():
+            before[name] = weight.detach().clone()
 
     def compare(*_: Any) -> None:
-        for name, old in before.items():
-            change = _weight(net, name).detach() - old
-            record[name].append(float(change.norm() / old.norm()))
+        for name, weight in _weights(net, [*record]).items():
+            change = weight.detach() - before[name]
+            record[name].append(float(change.norm() / before[name].norm()))
 
-    with _hooks() as handles:
-        handles += [
-            optimizer.register_step_pre_hook(remember),
-            optimizer.register_step_post_hook(compare),
-        ]
+    with (
+        optimizer.register_step_pre_hook(remember),
+        optimizer.register_step_post_hook(compare),
+    ):
         yield record
 
 
-@contextmanager
-def batch_statistics(net: nn.Module) -> Iterator[Record]:
+def batch_statistics(net: nn.Module) -> AbstractContextManager[Record]:
     """Record the batch mean and variance that each BN layer gets to see.
 
     Parameters
@@ -200,48 +168,45 @@ def batch_statistics(net: nn.Module) -> Iterator[Record]:
         var, mean = torch.var_mean(X, dim=dims, correction=0)
         return mean, var
 
-    with activations(net, names, statistics, of='input') as record:
-        yield record
+    return activations(net, names, statistics, of='input')
 
 
 @contextmanager
-def _hooks() -> Iterator[list[RemovableHandle]]:
-    """Give a list for handles, and take off at the end all that it holds."""
-    handles: list[RemovableHandle] = []
-    try:
-        yield handles
-    finally:
-        for handle in handles:
-            handle.remove()
+def _recorded(
+    watched: Mapping[str, Watched],
+    watch: Callable[[Watched, See], AbstractContextManager[Any]],
+    reduce: Reduce,
+) -> Iterator[Record]:
+    """Record what each thing shows; `watch` hooks the seeing to it."""
+    record: Record = {name: [] for name in watched}
+
+    def seeing(name: str) -> See:
+        return lambda seen: record[name].append(reduce(seen.detach()))
+
+    with ExitStack() as hooks:  # takes them off, also by an exception
+        for name, thing in watched.items():
+            hooks.enter_context(watch(thing, seeing(name)))
+        yield record
 
 
-def _record(net: nn.Module, names: list[str] | None) -> Record:
-    return {name: [] for name in (layers(net) if names is None else names)}
-
-
-def _weighted(net: nn.Module, names: list[str] | None) -> Record:
-    if names is None:
-        names = [
-            name
-            for name, layer in layers(net).items()
-            if isinstance(getattr(layer, 'weight', None), Tensor)
-        ]
-    for name in names:
-        _weight(net, name)  # complain before anything is hooked
-    return _record(net, names)
-
-
-def _layer(net: nn.Module, name: str) -> nn.Module:
+def _named(net: nn.Module, names: list[str] | None) -> dict[str, nn.Module]:
+    """Return some layers by their names; all for None."""
     found = layers(net)
-    if name not in found:
-        raise KeyError(
-            f'no layer is called {name!r}; there are {", ".join(found)}'
-        )
-    return found[name]
+    for name in names or []:
+        if name not in found:
+            raise KeyError(
+                f'no layer is called {name!r}; there are {", ".join(found)}'
+            )
+    return found if names is None else {name: found[name] for name in names}
 
 
-def _weight(net: nn.Module, name: str) -> Tensor:
-    weight = getattr(_layer(net, name), 'weight', None)
-    if not isinstance(weight, Tensor):
-        raise ValueError(f'layer {name!r} has no weight to watch')
-    return weight
+def _weights(net: nn.Module, names: list[str] | None) -> dict[str, Tensor]:
+    """Return the weights of some layers; for None of all that have one."""
+    weights = {}
+    for name, layer in _named(net, names).items():
+        weight = getattr(layer, 'weight', None)
+        if isinstance(weight, Tensor):
+            weights[name] = weight
+        elif names is not None:
+            raise ValueError(f'layer {name!r} has no weight to watch')
+    return weights

@@ -25,12 +25,9 @@ CHECKS: dict[Words, Callable[[], Found]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one thing.
+    """What was found about one thing; code stands between ticks.
 
-    Attributes
-    ----------
-    what, found : (zh, en); code stands between ticks
-    advice : (zh, en), what to do about it; None where it is fine
+    advice says what to do about it, None where it is fine.
     """
 
     what: Words
@@ -46,8 +43,6 @@ class Finding:
 def check() -> None:
     """Show what is fine on this machine, and what to do about the rest.
 
-    Notes
-    -----
     Never raises, needs no network, leaves nothing behind. A notebook shows a
     table, and under it a slider, since only the reader can see whether
     widgets are drawn; elsewhere lines are printed.

@@ -11,12 +11,9 @@ GROUPS, OWN = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
 
 
 def memory() -> tuple[int | None, int | None]:
-    """Return the free memory and the whole of it.
+    """Return the free memory and the whole of it in bytes, None if unknown.
 
-    Returns
-    -------
-    free, total : int, bytes; None where unknown
-        In a container with a limit, what is left below it, and the limit.
+    In a container with a limit, what is left below it, and the limit.
     """
     free, total = _of_the_machine()
     for left, limit in _of_the_containers():

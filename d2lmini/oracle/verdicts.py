@@ -8,8 +8,7 @@ from unicodedata import east_asian_width
 
 import torch
 
-from d2lmini.oracle.columns import COLUMNS
-from d2lmini.oracle.measure import Column, Make
+from d2lmini.oracle.columns import COLUMNS, Column, Make
 from d2lmini.show.figure import COLORS
 from d2lmini.show.lang import Fault, tr, words
 
@@ -56,26 +55,11 @@ class Verdict:
         )
 
 
+@dataclass(frozen=True)
 class Table:
-    """Verdicts side by side: a row a column of the oracle.
+    """Verdicts by the layer's name: a row a column of the oracle."""
 
-    Parameters
-    ----------
-    results : dict, by the layer's name, what `oracle.compare` returned
-
-    Raises
-    ------
-    ValueError : no results
-    """
-
-    def __init__(self, results: dict[str, list[Verdict]]) -> None:
-        if not results:
-            raise ValueError(
-                'table needs at least one layer, as in '
-                "table({'ours': compare(BatchNorm)})"
-            )
-        self.results = results
-        self._rows = list(zip(*results.values(), strict=True))
+    results: dict[str, list[Verdict]]
 
     def _repr_html_(self) -> str:
         names = ''.join(
@@ -83,7 +67,7 @@ class Table:
         )
         allowed = f'<th scope="col">{words("容差", "allowed")}</th>'
         body = ''
-        for row in self._rows:
+        for row in zip(*self.results.values(), strict=True):
             column = row[0].column
             zh, en = escape(column.zh), escape(column.en)
             name = zh if zh == en else words(zh, en)
@@ -100,7 +84,7 @@ class Table:
     def __repr__(self) -> str:
         lines = [['', *self.results]]
         notes = []
-        for row in self._rows:
+        for row in zip(*self.results.values(), strict=True):
             what = _say(row[0].column.zh, row[0].column.en)
             lines.append([what, *(_say(*verdict._short()) for verdict in row)])
             notes += [
@@ -138,7 +122,17 @@ def compare(make: Make) -> list[Verdict]:
 
 
 def table(results: dict[str, list[Verdict]]) -> Table:
-    """Return the verdicts of several layers side by side, as a `Table`."""
+    """Show the verdicts of several layers side by side.
+
+    Parameters
+    ----------
+    results : dict, by the layer's name, what `compare` returned
+    """
+    if not results:
+        raise ValueError(
+            'table needs at least one layer, as in '
+            "table({'ours': compare(BatchNorm)})"
+        )
     return Table(results)
 
 

@@ -57,9 +57,7 @@ class Canvas:
     def pixels(self) -> np.ndarray:
         """Draw what moves over the kept background.
 
-        Returns
-        -------
-        uint8 array (height, width, 3), overwritten by the next call
+        The array, uint8 (height, width, 3), is overwritten by the next call.
         """
         if self._background is None:
             for artist in self.moving:

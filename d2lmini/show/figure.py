@@ -113,16 +113,7 @@ def new_figure(
 
 
 def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
-    """Make the axes of a training: its loss and its accuracy by epoch.
-
-    Parameters
-    ----------
-    num_epochs : int
-
-    Returns
-    -------
-    Figure, and the axes of the training loss and of the accuracy
-    """
+    """Return a figure with axes for a training's loss and its accuracy."""
     fig, (left, right) = new_figure(1, 2, width=7.2, height=2.9)
     for ax, what in ((left, 'training loss'), (right, 'accuracy')):
         ax.set(title=what, xlabel='epoch', xlim=(0, 1.03 * num_epochs))
@@ -132,12 +123,7 @@ def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
 
 
 def png(fig: 'Figure') -> bytes:
-    """Return the figure as a small PNG of at most 64 colours.
-
-    Parameters
-    ----------
-    fig : Figure
-    """
+    """Return the figure as a small PNG of at most 64 colours."""
     from PIL import Image
 
     raw, small = io.BytesIO(), io.BytesIO()
@@ -150,21 +136,9 @@ def png(fig: 'Figure') -> bytes:
 
 
 def still(fig: 'Figure', alt: str) -> dict[str, str]:
-    """Return a picture's mime bundle: a PNG, and its alt text as plain text.
+    """Return a picture as it is saved: a PNG, and its alt text as plain text.
 
-    Parameters
-    ----------
-    fig : Figure
-    alt : str, what the picture shows, for those who can't see it
-
-    Raises
-    ------
-    ValueError : no alt text
-
-    Notes
-    -----
-    This is what is saved; publish it with `metadata`, which holds the alt
-    text where nbconvert looks for it, and with `caption` beside it.
+    Publish it with `metadata`, and with `caption` beside it.
     """
     if not alt:
         raise ValueError('a picture needs alt text: say what it shows')
@@ -173,13 +147,7 @@ def still(fig: 'Figure', alt: str) -> dict[str, str]:
 
 
 def metadata(fig: 'Figure', alt: str) -> dict[str, dict[str, Any]]:
-    """Return the metadata of a picture's output: its alt text, its width.
-
-    Parameters
-    ----------
-    fig : Figure
-    alt : str, as in `still`
-    """
+    """Return a picture's alt text and width, as nbconvert looks for them."""
     width = round(fig.get_figwidth() * SCREEN_DPI)
     return {'image/png': {'alt': alt, 'width': width}}
 
@@ -189,11 +157,6 @@ def live_still(fig: 'Figure', alt: str) -> dict[str, str]:
 
     JupyterLab reads no alt text in metadata, only in HTML. That HTML holds
     the picture once more; `tools/tidy.py` takes it out of what is saved.
-
-    Parameters
-    ----------
-    fig : Figure
-    alt : str, as in `still`
     """
     bundle = still(fig, alt)
     width = metadata(fig, alt)['image/png']['width']
@@ -205,12 +168,7 @@ def live_still(fig: 'Figure', alt: str) -> dict[str, str]:
 
 
 def caption(zh: str, en: str) -> dict[str, str]:
-    """Return the mime bundle of a caption, an output beside its picture.
-
-    Parameters
-    ----------
-    zh, en : str, the caption in both languages, as HTML
-    """
+    """Return a caption, given as HTML, as an output beside its picture."""
     plain = re.sub('<[^>]*>', ' ', f'{zh}\n{en}').strip()
     return {'text/html': words(zh, en), 'text/plain': unescape(plain)}
 

@@ -18,12 +18,7 @@ _chosen: str | None = None
 
 
 class Fault(Exception):  # noqa: N818 - a finding, not an error
-    """A fault that is no difference of numbers, told in both languages.
-
-    Parameters
-    ----------
-    zh, en : str
-    """
+    """A fault that is no difference of numbers, told in both languages."""
 
     def __init__(self, zh: str, en: str) -> None:
         super().__init__(en)
@@ -63,6 +58,8 @@ def get_language() -> str:
 def set_language(language: str) -> None:
     """Choose the language, here and for the notebooks opened later.
 
+    Where the home folder can't be written, for this session only.
+
     Parameters
     ----------
     language : 'zh', 'en' or 'both'
@@ -70,11 +67,6 @@ def set_language(language: str) -> None:
     Raises
     ------
     ValueError : any other value
-
-    Notes
-    -----
-    Where the home folder can't be written, the choice lasts for this
-    session only.
     """
     global _chosen
     if language not in LANGUAGES:
@@ -115,12 +107,7 @@ def words(zh: str, en: str) -> str:
 
 
 def style(language: str) -> str:
-    """Return the HTML that hides the other language in its own notebook.
-
-    Parameters
-    ----------
-    language : 'zh', 'en' or 'both'
-    """
+    """Return the HTML that hides the other language in its own notebook."""
     hidden = {'zh': 'en', 'en': 'zh'}.get(language)
     if hidden is None:
         return ''
@@ -128,7 +115,8 @@ def style(language: str) -> str:
     # another language. A page that is not JupyterLab's holds one notebook.
     page = ':is(.jp-Notebook, body:not(:has(.jp-Notebook)))'
     here = f'{page}:has(.d2l-hide-{hidden})'
-    cells = '.jp-MarkdownCell', '.text_cell'  # else an empty frame is left
+    # Else an empty frame is left; a cell that is being edited stays.
+    cells = '.jp-MarkdownCell', '.text_cell.rendered'
     rules = [f'{here} :is(div, span)[lang={hidden}]']
     rules += [f'{here} {each}:has(div > div[lang={hidden}])' for each in cells]
     return (
@@ -140,8 +128,6 @@ def style(language: str) -> str:
 def switch() -> None:
     """Show the buttons 中文 | English | 中英对照 and obey them at once.
 
-    Notes
-    -----
     Outside a notebook it prints the language and how to change it.
     """
     if not in_notebook():

@@ -25,13 +25,7 @@ PAUSE = 1.0  # seconds between two frames, at least
 
 
 def curve(ax: 'Axes', *fmt: str, **look: Any) -> 'Line2D':
-    """Add a curve without points to axes.
-
-    Parameters
-    ----------
-    ax : Axes
-    *fmt, **look : as in `Axes.plot`
-    """
+    """Add a curve without points to axes, with a look as in `Axes.plot`."""
     # Above the axes' frame, so that a frame equals a full redraw.
     return ax.plot([], [], *fmt, ms=4, zorder=3, **look)[0]
 
@@ -39,15 +33,9 @@ def curve(ax: 'Axes', *fmt: str, **look: Any) -> 'Line2D':
 class Live:
     """One picture, redrawn in place; a still one in its stead at the end.
 
-    Parameters
-    ----------
-    fig : Figure, made outside pyplot, its axes titled and labelled
-    curves : sequence of Line2D, as `curve` gives them
-    update : function of `last`, a bool
-        Called before each frame, and with True before the last: sets the
-        curves and, where they need it, limits; returns the status line.
-    status : str, the line above the axes until the first batch
-    moving : bool, False to draw the last frame only
+    `update` is called before each frame, with True before the last: it sets
+    the curves and, where they need it, limits, and returns the status line.
+    Where `moving` is false, only the last frame is drawn.
     """
 
     def __init__(
@@ -94,12 +82,7 @@ class Live:
         self._next_draw = done + max(PAUSE, (done - now) / SHARE)
 
     def close(self, alt: str) -> None:
-        """Leave a still picture where the moving one was.
-
-        Parameters
-        ----------
-        alt : str, what it shows, for those who can't see it
-        """
+        """Leave a still picture where the moving one was."""
         try:
             self._set(last=True)
             fig = self.canvas.settle()
@@ -123,6 +106,7 @@ class Animator:
 
     In a notebook they move; when the cell ends, a still picture stands in
     their place. Elsewhere nothing is drawn: the numbers are in `X` and `Y`.
+    Source: the book's helper of this name.
 
     Parameters
     ----------
@@ -137,10 +121,6 @@ class Animator:
     Attributes
     ----------
     X, Y : list of list of float, the points of each curve
-
-    Notes
-    -----
-    Source: the book's helper of this name.
     """
 
     def __init__(
@@ -177,8 +157,7 @@ class Animator:
 
         Parameters
         ----------
-        x : number, or a list of one for each curve
-        y : number, or a list of one for each curve; None adds no point
+        x, y : number, or a list of one for each curve; None adds no point
 
         Raises
         ------

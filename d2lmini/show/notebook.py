@@ -11,17 +11,7 @@ def in_notebook() -> bool:
 
 
 def publish(bundle: dict[str, Any], **how: Any) -> Any:
-    """Show a mime bundle in the notebook.
-
-    Parameters
-    ----------
-    bundle : dict, data by mime type
-    **how : as in `IPython.display.display`
-
-    Returns
-    -------
-    DisplayHandle where `display_id` asks for one, else None
-    """
+    """Show a mime bundle; return what `IPython.display.display` does."""
     from IPython.display import display
 
     shown: Any = display  # some versions of it have no types

@@ -108,6 +108,7 @@ def lines(
     at: Any = None,
     smooth: int = 1,
     marks: bool = False,
+    dots: Mapping[str, float] | None = None,
     **around: Any,
 ) -> Panel:
     """Draw lines over steps: seeds thin, their mean bold.
@@ -118,6 +119,7 @@ def lines(
     at : (x,), where the values stand, or None for 1, 2, ...
     smooth : int, of how many values a mean is drawn
     marks : bool, mark every value, as `points` does
+    dots : dict, by label the size of marks, for those without a line
     **around : as above; x and y are needed
     """
 
@@ -134,6 +136,9 @@ def lines(
                 seed = look | {'label': '_', 'ls': '' if marks else '-'}
                 ax.plot(where, runs.T, ms=3, lw=0.6, alpha=0.5, **seed)
             bold = {**look, 'lw': 1.8, 'ms': 4.5}
+            if dots and label in dots:
+                bold |= {'marker': looks(label)['marker']}
+                bold |= {'ls': '', 'ms': dots[label]}
             mean = None if values is None else (where, runs.mean(axis=0))
             movers |= _add(ax, label, mean, coordinates, bold)
         if marks and 0 < len(where) <= FEW:
@@ -308,7 +313,7 @@ def cells(
         ax.set_yticks(np.arange(n) * (h + gap) + h / 2, range(n))
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set(aspect='equal', ylim=(n * (h + gap), 0))
+        ax.set(aspect='equal', ylim=(n * (h + gap) - gap, 0))
         put = lambda values: mesh.set_array(page(values))  # noqa: E731
         return {'cells': (mesh, put)} if shared is None else {}
 
@@ -388,7 +393,14 @@ def _scale(ax: Any, log: str) -> None:
         axis = getattr(ax, f'{name}axis')
         # Powers of ten would have exponents too small to read.
         axis.set_major_formatter(lambda value, _: f'{value:g}')
-        axis.set_minor_formatter(lambda value, _: '')
+        axis.set_minor_formatter(partial(_between, axis))
+
+
+def _between(axis: Any, value: float, _: Any) -> str:
+    """Name 2, 5, 20, ... too, where the axis is short."""
+    low, high = axis.get_view_interval()
+    named = high < 30 * low and f'{value:e}'[0] in '25'
+    return f'{value:g}' if named else ''
 
 
 def _frame(
@@ -452,9 +464,11 @@ def _draw(
     for ax in axes:
         handles, labels = ax.get_legend_handles_labels()
         named |= zip(labels, handles, strict=True)
-    if any(named):  # above all panels it covers nothing
-        fig.legend(
-            named.values(), named, loc='outside upper center',
-            ncols=min(len(named), 4),
-        )  # fmt: skip
+    for cols in range(min(len(named), 4), 0, -1):
+        # Above all panels it covers nothing.
+        place: Any = {'loc': 'outside upper center', 'ncols': cols}
+        legend = fig.legend(named.values(), named, **place)
+        if cols == 1 or legend.get_window_extent().width < fig.bbox.width:
+            break
+        legend.remove()
     return fig, movers

@@ -10,35 +10,29 @@ from torch.nn.functional import cross_entropy
 
 from d2lmini.device import set_seed
 from d2lmini.hunt import probe
-from d2lmini.trials.nets import Pair, batch_losses, hidden, stacked
+from d2lmini.trials.nets import (
+    Pair,
+    batch_losses,
+    he_start,
+    hidden,
+    sgd,
+    stacked,
+)
 
 Numbers = dict[str, float]
 STEPS = 100  # in the two comparisons of whole trainings
-HE = 2.0  # variance of a weight, times the inputs, that keeps ReLU's scale
 
 
 def run_depth(seed: int, *, block: str, depth: int) -> Numbers:
     """Measure how the gradient grows toward the bottom, at the start.
 
-    Parameters
-    ----------
-    block : str, as `stacked` takes it
-    depth : int, hidden layers of width 256; batch of 256
-
-    Returns
-    -------
-    'factor' : float, growth of the gradient's norm a layer, top to bottom
-    'ratio' : float, bottom over top
-
-    Notes
-    -----
-    Source: Yang et al. 2019, who derive sqrt(pi / (pi - 1)) = 1.21 for ReLU.
+    Returns 'ratio' of its norm, bottom over top, and 'factor', that of one
+    layer to the next. Source: Yang et al. 2019, who derive
+    sqrt(pi / (pi - 1)) = 1.21 for ReLU.
     """
     set_seed(seed)
     net = stacked(block, *[256] * (depth + 1), 10)
-    for layer in hidden(net):
-        nn.init.normal_(layer.weight, std=(HE / layer.in_features) ** 0.5)
-        nn.init.zeros_(layer.bias)
+    he_start(hidden(net))
     X, y = torch.randn(256, 256), torch.randint(10, (256,))
     with probe.gradients(net) as record:
         loss: Any = cross_entropy(net(X), y)
@@ -51,20 +45,9 @@ def run_depth(seed: int, *, block: str, depth: int) -> Numbers:
 def run_shift(seed: int, *, place: str, p: float) -> Numbers:
     """Measure the variance that batch normalization sees, over the modes.
 
-    Parameters
-    ----------
-    place : str
-        Where dropout stands: 'signed' or 'relu', before the linear layer
-        under it, on inputs of mean 0 or on those after a ReLU; or 'after'.
-    p : float in [0, 1), the share that is dropped
-
-    Returns
-    -------
-    'ratio' : float, variance in evaluation over variance in training
-
-    Notes
-    -----
-    Source: Li et al. 2018.
+    Dropout stands before the linear layer under it, on inputs of mean 0
+    ('signed') or on those after a ReLU ('relu'), or 'after' it. Returns
+    'ratio', that in evaluation over that in training. Source: Li et al. 2018.
     """
     set_seed(seed)
     X = torch.randn(8192, 256)
@@ -99,35 +82,24 @@ def variance_ratio(net: nn.Module, X: Tensor) -> float:
 def run_bias(seed: int, *, block: str) -> Numbers:
     """Train with and without a bias in the hidden layers, in float64.
 
-    Returns
-    -------
-    'gap' : float, the largest difference of the loss in 100 steps
-    'grad' : float, the bias's gradient over the weight's, at the start
+    Returns 'gap', the largest difference of the loss in 100 steps, and
+    'grad', the bias's gradient over the weight's, at the start.
     """
     data = made_up(seed)
     with_bias = stacked(block, 20, 50, 50, 4).double()
     without = stacked(block, 20, 50, 50, 4, bias=False).double()
     without.load_state_dict(with_bias.state_dict(), strict=False)
     loss: Any = cross_entropy(with_bias(data[0]), data[1])
-    loss.backward()
-    layers = hidden(with_bias)
-    biases = _size([layer.bias.grad for layer in layers])
-    weights = _size([layer.weight.grad for layer in layers])
+    first, second = hidden(with_bias)
+    asked = first.bias, second.bias, first.weight, second.weight
+    sizes = [float(g.norm()) for g in torch.autograd.grad(loss, asked)]
     curves = []
     for net in (with_bias, without):
         set_seed(seed)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-        losses = batch_losses(net, data, optimizer, batch_size=64)
-        first = [*islice(losses, STEPS)]
-        curves.append(torch.tensor(first, dtype=torch.float64))
-    return {
-        'gap': float((curves[0] - curves[1]).abs().max()),
-        'grad': biases / weights,
-    }
-
-
-def _size(grads: list[Tensor | None]) -> float:
-    return sum(float(g.norm()) for g in grads if g is not None)
+        losses = batch_losses(net, data, sgd(net, 0.1), batch_size=64)
+        curves.append([*islice(losses, STEPS)])
+    gap = max(abs(a - b) for a, b in zip(*curves, strict=True))
+    return {'gap': gap, 'grad': sum(sizes[:2]) / sum(sizes[2:])}
 
 
 def run_twin(seed: int, *, block: str) -> Numbers:
@@ -136,15 +108,9 @@ def run_twin(seed: int, *, block: str) -> Numbers:
     Two nets start alike. One trains with lr 0.1 and weight decay 0.1 on its
     hidden weights. The other has no decay; the rate of each hidden layer is
     multiplied by c^2 / (1 - lr decay), where c is its weight's norm over
-    the norm of the first net's.
+    the norm of the first net's. Returns 'gap', the largest difference of the
+    loss in 100 steps, and 'rate', c^2 in the end, the mean over the layers.
 
-    Returns
-    -------
-    'gap' : float, the largest difference of the loss in 100 steps
-    'rate' : float, c^2 in the end, the mean over the hidden layers
-
-    Notes
-    -----
     Source: van Laarhoven 2017 says that under batch normalization decay acts
     through the rate alone; then the gap is rounding.
     """
@@ -155,38 +121,29 @@ def run_twin(seed: int, *, block: str) -> Numbers:
         if isinstance(module, nn.BatchNorm1d):
             module.eps = 1e-30  # a usual one lets the scale have some effect
     twin = copy.deepcopy(net)
+    optimizers = sgd(net, lr, decay), sgd(twin, lr)
     gap, factors = 0.0, [1.0]
     for index in torch.randint(len(X), (STEPS, 64)):
         losses: list[Any] = [
             cross_entropy(n(X[index]), y[index]) for n in (net, twin)
         ]
         gap = max(gap, abs(losses[0].item() - losses[1].item()))
-        for n, loss in zip((net, twin), losses, strict=True):
-            n.zero_grad()
-            loss.backward()
         factors = [
             (v.weight.norm() / w.weight.norm()).item() ** 2
             for w, v in zip(hidden(net), hidden(twin), strict=True)
         ]
-        for layer, c2 in zip(hidden(twin), factors, strict=True):
-            assert layer.weight.grad is not None
-            layer.weight.grad *= c2 / (1 - lr * decay)
-        for layer in hidden(net):
-            assert layer.weight.grad is not None
-            layer.weight.grad += decay * layer.weight.detach()
-        for parameter in (*net.parameters(), *twin.parameters()):
-            assert parameter.grad is not None
-            parameter.data -= lr * parameter.grad
+        *groups, _ = optimizers[1].param_groups
+        for group, c2 in zip(groups, factors, strict=True):
+            group['lr'] = lr * c2 / (1 - lr * decay)
+        for optimizer, loss in zip(optimizers, losses, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
     return {'gap': gap, 'rate': sum(factors) / len(factors)}
 
 
 def made_up(seed: int) -> Pair:
-    """Return 512 examples of 20 features and 4 classes; set the seed.
-
-    Returns
-    -------
-    X : float64 (512, 20); y : int64 (512,), by a random linear map
-    """
+    """Return X (512, 20) in float64, y by a random map; set the seed."""
     set_seed(seed)
     X = torch.randn(512, 20, dtype=torch.float64)
     return X, (X @ torch.randn(20, 4, dtype=torch.float64)).argmax(dim=1)

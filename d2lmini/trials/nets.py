@@ -4,9 +4,10 @@ A hidden block is a line of words, such as 'linear-norm-relu': what stands
 there, in that order. So one builder makes every order of the layers.
 """
 
-import functools
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -27,15 +28,8 @@ Pair = tuple[Tensor, Tensor]
 class Unsteady(nn.Module):
     """Noise after a layer: another mean and scale at every training step.
 
-    Parameters
-    ----------
-    size : float
-        The mean of a feature lies in +-0.5 size, its scale in
-        1 to 1 + 0.25 size.
-
-    Notes
-    -----
-    Source: Santurkar et al. 2018; shown, under another name, in notebook 01.
+    A feature's mean lies in +-0.5 size, its scale in 1 to 1 + 0.25 size.
+    Source: Santurkar et al. 2018.
     """
 
     def __init__(self, size: float) -> None:
@@ -63,47 +57,32 @@ def stacked(
 ) -> nn.Sequential:
     """Build a multilayer perceptron whose hidden blocks are given in words.
 
-    Parameters
-    ----------
-    block : str, words joined by '-', as in 'linear-norm-relu'
-    *widths : int, at least two: inputs, hidden widths, outputs
-    last : str, the last hidden block where it differs from the others
-    p : float in [0, 1), the share that 'drop' drops
-    bias : bool, of the hidden linear layers; the last layer has one
-
-    Returns
-    -------
-    nn.Sequential, (N, ...) -> (N, widths[-1]), weights by Xavier, uniform
-
-    Raises
-    ------
-    ValueError : a word names no layer
+    `widths` are those of inputs, hidden layers, outputs; `last` is the last
+    hidden block where it differs, `p` the share that 'drop' drops, `bias`
+    that of the hidden linear layers.
     """
-    sizes = list(pairwise(widths[:-1]))
-    blocks = [block] * (len(sizes) - 1) + [last or block] * bool(sizes)
+    *sizes, top = pairwise(widths)
+    blocks = [block] * len(sizes)
+    if last:
+        blocks[-1] = last
     net = nn.Sequential(nn.Flatten())
     for words, (wide, width) in zip(blocks, sizes, strict=True):
+        makers: dict[str, Callable[[], nn.Module]] = {
+            'linear': partial(nn.Linear, wide, width, bias=bias),
+            'norm': partial(nn.BatchNorm1d, width),
+            'relu': nn.ReLU,
+            'sigmoid': nn.Sigmoid,
+            'drop': partial(nn.Dropout, p),
+            'noise1': partial(Unsteady, 1),
+            'noise3': partial(Unsteady, 3),
+        }
         for word in words.split('-'):
-            net.append(_layer(word, wide, width, p, bias))
-    net.append(nn.Linear(widths[-2], widths[-1]))
+            if word not in makers:
+                names = [*makers]
+                raise ValueError(f'a block is made of {names}, got {word!r}')
+            net.append(makers[word]())
+    net.append(nn.Linear(*top))
     return start(net)
-
-
-def _layer(
-    word: str, wide: int, width: int, p: float, bias: bool
-) -> nn.Module:
-    makers: dict[str, Callable[[], nn.Module]] = {
-        'linear': lambda: nn.Linear(wide, width, bias=bias),
-        'norm': lambda: nn.BatchNorm1d(width),
-        'relu': nn.ReLU,
-        'sigmoid': nn.Sigmoid,
-        'drop': lambda: nn.Dropout(p),
-        'noise1': lambda: Unsteady(1),
-        'noise3': lambda: Unsteady(3),
-    }
-    if word not in makers:
-        raise ValueError(f'a block is made of {[*makers]}, got {word!r}')
-    return makers[word]()
 
 
 def start(net: nn.Sequential) -> nn.Sequential:
@@ -114,37 +93,53 @@ def start(net: nn.Sequential) -> nn.Sequential:
     return net
 
 
+def he_start(layers: Iterable[nn.Linear], scale: float = 1.0) -> None:
+    """Start weights at the size that keeps ReLU's scale, times `scale`."""
+    for layer in layers:
+        std = scale * (2 / layer.in_features) ** 0.5
+        nn.init.normal_(layer.weight, std=std)
+        nn.init.zeros_(layer.bias)
+
+
 def hidden(net: nn.Sequential) -> list[nn.Linear]:
     """Return the linear layers but the last, from the bottom up."""
     return [layer for layer in net if isinstance(layer, nn.Linear)][:-1]
 
 
-def trial_images() -> tuple[Pair, Pair, Pair]:
-    """Return the images of the trials: to train on, to choose by, to test.
+def trial_images() -> list[Pair]:
+    """Return images to train on, to choose by, to test: X in [0, 1] and y.
 
-    Returns
-    -------
-    three pairs of X float32 (N, 1, 28, 28) in [0, 1] and y int64 (N,): the
-    first 5,000 training images, the last 2,000 of them, all test images;
-    in quick mode fewer
+    The first 5,000 training images, the last 2,000, all test images; in
+    quick mode fewer.
     """
     return _images(quick(), os.environ.get('D2LMINI_DATASET', ''))
 
 
-@functools.lru_cache(maxsize=1)
-def _images(few: bool, _: str) -> tuple[Pair, Pair, Pair]:
+@lru_cache(maxsize=1)
+def _images(few: bool, _: str) -> list[Pair]:
     train, test = load_data_fashion_mnist(BATCH_SIZE)
     valid = QUICK_VALID if few else VALID
     num = min(TRAIN, train.num_examples - valid)
-    return (
-        _floats(train.images[:num], train.labels[:num]),
-        _floats(train.images[-valid:], train.labels[-valid:]),
-        _floats(test.images, test.labels),
+    pairs = (
+        (train.images[:num], train.labels[:num]),
+        (train.images[-valid:], train.labels[-valid:]),
+        (test.images, test.labels),
     )
+    return [(X.unsqueeze(1).float().div_(255), y.long()) for X, y in pairs]
 
 
-def _floats(X: Tensor, y: Tensor) -> Pair:
-    return X.unsqueeze(1).float().div_(255), y.long()
+def sgd(net: nn.Sequential, lr: float, decay: float = 0.0) -> torch.optim.SGD:
+    """Return plain SGD with weight decay on the hidden weights alone.
+
+    Each of those is a group of its own, from the bottom up; the rest is the
+    last one. What is frozen gets no gradient and stays.
+    """
+    weights = [layer.weight for layer in hidden(net)]
+    others = [p for p in net.parameters() if not any(p is w for w in weights)]
+    groups: list[dict[str, Any]] = [
+        {'params': [weight], 'weight_decay': decay} for weight in weights
+    ]
+    return torch.optim.SGD([*groups, {'params': others}], lr=lr)
 
 
 def batch_losses(
@@ -155,29 +150,16 @@ def batch_losses(
 ) -> Iterator[float]:
     """Train without end, a batch at a time, and yield the loss of each.
 
-    Parameters
-    ----------
-    net : nn.Module, (N, ...) -> (N, classes); put into training mode
-    data : X (N, ...) and y (N,), in a new order each epoch
-    optimizer : over the parameters that are to be trained
-    batch_size : int; what is left over in an epoch is left out
-
-    Yields
-    ------
-    float; a loss that is no longer finite ends the training
-
-    Raises
-    ------
-    ValueError : fewer examples than a batch
+    Each epoch has a new order and leaves out what fills no batch; a loss
+    that is no longer finite ends the training.
     """
     X, y = data
     if len(X) < batch_size:
         raise ValueError(f'need {batch_size} examples a batch, got {len(X)}')
     while True:
         net.train()
-        order = torch.randperm(len(X))
-        for i in range(len(X) // batch_size):
-            index = order[i * batch_size : (i + 1) * batch_size]
+        order = torch.split(torch.randperm(len(X)), batch_size)
+        for index in order[: len(X) // batch_size]:
             loss: Any = cross_entropy(net(X[index]), y[index])
             if not loss.isfinite():
                 return
@@ -188,20 +170,16 @@ def batch_losses(
 
 
 def steps_to_goal(losses: list[float], goal: float) -> float:
-    """Return after how many steps the mean of 20 losses is at most `goal`.
-
-    Infinite where that never happens.
-    """
+    """Return the steps until 20 losses have a mean of `goal` or less."""
     total = 0.0
     for step, loss in enumerate(losses, 1):
         total += loss - (losses[step - 1 - WINDOW] if step > WINDOW else 0)
         if step >= WINDOW and total / WINDOW <= goal:
             return float(step)
-    return float('inf')
+    return math.inf  # never
 
 
 def accuracy_on(net: nn.Module, data: Pair) -> float:
     """Return the accuracy of a net in evaluation mode, its mode kept."""
-    X, y = data
-    parts = [slice(i, i + 1000) for i in range(0, len(X), 1000)]
-    return evaluate_accuracy_gpu(net, [(X[i], y[i]) for i in parts])
+    parts = zip(*(torch.split(each, 1000) for each in data), strict=True)
+    return evaluate_accuracy_gpu(net, [*parts])

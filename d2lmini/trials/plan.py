@@ -4,9 +4,8 @@ A row is a trial, a setting and a seed; the same row gives the same numbers.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from d2lmini.trials import formula, training
 from d2lmini.trials.formula import Numbers
@@ -15,10 +14,11 @@ from d2lmini.trials.table import Setting
 SEEDS = range(5)
 PLAIN, BN = 'linear-relu', 'linear-norm-relu'
 RATES = 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0
+DECAY = {0.01: 1.0, 0.1: 0.1, 1.0: 0.01}  # by rate: their product is the same
+NO_DECAY = dict.fromkeys(DECAY, 0.0)
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """A function of a seed and a setting, and the settings to try."""
 
     run: Callable[..., Numbers]
@@ -90,19 +90,10 @@ TRIALS = {
     'decay': Trial(
         training.run_decay,
         [
-            {'block': block, 'lr': lr, 'wd': wd}
-            for block, lr, wd in (
-                (PLAIN, 0.01, 0.0),
-                (PLAIN, 0.1, 0.0),
-                (PLAIN, 0.01, 1.0),
-                (PLAIN, 0.1, 0.1),
-                (BN, 0.01, 0.0),
-                (BN, 0.1, 0.0),
-                (BN, 1.0, 0.0),
-                (BN, 0.01, 1.0),
-                (BN, 0.1, 0.1),
-                (BN, 1.0, 0.01),
-            )
+            {'block': block, 'lr': lr, 'wd': decays[lr]}
+            for block, rates in ((PLAIN, [0.01, 0.1]), (BN, [0.01, 0.1, 1.0]))
+            for decays in (NO_DECAY, DECAY)
+            for lr in rates
         ],
     ),
     'depth': Trial(
@@ -137,10 +128,6 @@ def rerun(trial: str, seed: int, **setting: str | float) -> Numbers:
     Returns
     -------
     dict of floats; the functions in `TRIALS` say which
-
-    Raises
-    ------
-    ValueError : no such trial
     """
     if trial not in TRIALS:
         raise ValueError(f'the trials are {[*TRIALS]}, got {trial!r}')

@@ -48,7 +48,7 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
 def values_of(
     rows: list[dict[str, Any]], trial: str, what: str, **setting: Any
 ) -> list[float]:
-    """Return one number of each seed, for a setting.
+    """Return one number of each seed, in their order, for a setting.
 
     Parameters
     ----------
@@ -56,14 +56,6 @@ def values_of(
     trial : str
     what : str, a key of the result, such as 'acc'
     **setting : which rows; options that are left out may have any value
-
-    Returns
-    -------
-    list of float, by seed
-
-    Raises
-    ------
-    ValueError : no such rows
     """
     found = [
         row
@@ -77,12 +69,9 @@ def values_of(
 
 
 def mean_and_spread(values: list[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation over seeds.
+    """Return the mean and the standard deviation over two seeds or more.
 
-    Returns
-    -------
-    mean, and standard deviation (divided by n - 1) of two values or more;
-    both infinite where a value is
+    The latter is divided by n - 1; both are infinite where a value is.
     """
     if float('inf') in values:
         return float('inf'), float('inf')

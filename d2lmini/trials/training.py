@@ -5,26 +5,28 @@ batches of 64; `block` is as `stacked` takes it.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from d2lmini.data import quick
 from d2lmini.device import set_seed
 from d2lmini.hunt import probe
 from d2lmini.models import lenet, torch_norm
 from d2lmini.train import QUICK_EPOCHS
-from d2lmini.trials.formula import HE, Numbers, variance_ratio
+from d2lmini.trials.formula import Numbers, variance_ratio
 from d2lmini.trials.nets import (
     BATCH_SIZE,
     WINDOW,
     Pair,
     accuracy_on,
     batch_losses,
+    he_start,
     hidden,
+    sgd,
     stacked,
     start,
     steps_to_goal,
@@ -42,10 +44,8 @@ def trained(
 ) -> Numbers:
     """Train on the images, in quick mode for two epochs at most.
 
-    Returns
-    -------
-    'steps' to a training loss of 0.6, or infinity; 'loss' in the end, mean
-    of 20 steps, infinite where it diverged; 'acc' on the test set
+    Returns 'steps' to a training loss of 0.6, or infinity; 'loss' in the
+    end, mean of 20 steps, infinite where it diverged; 'acc' on the test set.
     """
     images, _, test = trial_images()
     epochs = min(num_epochs, QUICK_EPOCHS) if quick() else num_epochs
@@ -59,12 +59,7 @@ def trained(
     }
 
 
-def sgd(net: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """Return plain SGD; what is frozen gets no gradient and stays."""
-    return torch.optim.SGD(net.parameters(), lr=lr)
-
-
-def a_lenet(norm: str) -> nn.Module:
+def a_lenet(norm: str) -> nn.Sequential:
     """Return the lecture's LeNet, with batch normalization for 'bn'."""
     return start(lenet(torch_norm if norm == 'bn' else None))
 
@@ -77,12 +72,7 @@ def run_rates(seed: int, *, block: str, lr: float) -> Numbers:
 
 
 def run_lenet(seed: int, *, norm: str, lr: float) -> Numbers:
-    """Train LeNet until its loss is 1.0, for 1200 steps at most.
-
-    Returns
-    -------
-    'steps' to that loss, or infinity
-    """
+    """Return the 'steps' of LeNet to a loss of 1.0; infinity after 1200."""
     set_seed(seed)
     net = a_lenet(norm)
     stream = batch_losses(net, trial_images()[0], sgd(net, lr), LENET_BATCH)
@@ -98,36 +88,22 @@ def run_init(seed: int, *, block: str, scale: float, lr: float) -> Numbers:
     """Start all weights at He's size times `scale`; train for 5 epochs."""
     set_seed(seed)
     net = stacked(block, *WIDTHS)
-    for layer in net:
-        if isinstance(layer, nn.Linear):
-            std = scale * (HE / layer.in_features) ** 0.5
-            nn.init.normal_(layer.weight, std=std)
-            nn.init.zeros_(layer.bias)
+    he_start([layer for layer in net if isinstance(layer, nn.Linear)], scale)
     return trained(net, sgd(net, lr), 5)
 
 
 def run_end(seed: int, *, net: str, norm: str, lr: float) -> Numbers:
     """Train until the accuracy on 2,000 other images stops to improve.
 
-    Parameters
-    ----------
-    net : 'mlp' or 'lenet'
-    norm : 'bn' or 'none'
-
-    Returns
-    -------
-    'acc' on the test set and 'valid' on those images, both of the best
-    epoch by the latter; 'epoch', its number; 'stopped', 1 where 10 epochs
-    without a better one ended the training, 0 where 150 epochs did
+    Returns 'acc' on the test set and 'valid' on those images, both of the
+    best epoch by the latter; 'epoch', its number; 'stopped', 1 where 10
+    epochs without a better one ended the training, 0 where 150 epochs did.
     """
     set_seed(seed)
     (X, y), valid, test = trial_images()
     words = 'linear-norm-relu' if norm == 'bn' else 'linear-relu'
-    model, size = (
-        (stacked(words, *WIDTHS), BATCH_SIZE)
-        if net == 'mlp'
-        else (a_lenet(norm), LENET_BATCH)
-    )
+    model = a_lenet(norm) if net == 'lenet' else stacked(words, *WIDTHS)
+    size = LENET_BATCH if net == 'lenet' else BATCH_SIZE
     stream = batch_losses(model, (X, y), sgd(model, lr), size)
     best: Numbers = {'acc': 0.0, 'valid': -1.0, 'epoch': 0.0, 'stopped': 0.0}
     for epoch in range(1, 1 + (QUICK_EPOCHS if quick() else MOST_EPOCHS)):
@@ -145,12 +121,10 @@ def run_end(seed: int, *, net: str, norm: str, lr: float) -> Numbers:
 def run_dropout(seed: int, *, block: str, last: str, p: float) -> Numbers:
     """Train the perceptron with dropout for 10 epochs at lr 0.1.
 
-    Returns
-    -------
-    'acc' on the test set. With batch normalization also 'again', the same
-    after its statistics were estimated afresh with dropout off, and
+    Returns 'acc' on the test set. With batch normalization also 'again', the
+    same after its statistics were estimated afresh with dropout off, and
     'ratio', variance in evaluation over the remembered one, at the input of
-    the last such layer
+    the last such layer.
     """
     set_seed(seed)
     net = stacked(block, *WIDTHS, last=last, p=p)
@@ -171,36 +145,29 @@ def _estimate_again(net: nn.Sequential, data: Pair) -> None:
             layer.momentum = None  # the plain average
             layer.train()
     with torch.no_grad():
-        for i in range(0, len(data[0]), 1000):
-            net(data[0][i : i + 1000])
+        for X in torch.split(data[0], 1000):
+            net(X)
     net.eval()
 
 
 def run_decay(seed: int, *, block: str, lr: float, wd: float) -> Numbers:
     """Train with weight decay `wd` on the hidden weights for 15 epochs.
 
-    Returns
-    -------
-    'acc' on the test set; of the second hidden layer 'norm', its weight's
-    norm over that at the start, and 'turn', norm(change) / norm(weight) a
-    step, the mean of the last 39 steps
+    Returns 'acc' on the test set; of the second hidden layer 'norm', its
+    weight's norm over that at the start, and 'turn', norm(change) /
+    norm(weight) a step, the mean of the last 39 steps.
     """
     set_seed(seed)
     net = stacked(block, *WIDTHS)
-    weights = [layer.weight for layer in hidden(net)]
-    others = [p for p in net.parameters() if not any(p is w for w in weights)]
-    groups: list[dict[str, Any]] = [
-        {'params': others},
-        {'params': weights, 'weight_decay': wd},
-    ]
-    optimizer = torch.optim.SGD(groups, lr=lr)
-    name, at_start = probe.chosen(net, nn.Linear)[1], weights[1].norm().item()
+    optimizer = sgd(net, lr, decay=wd)
+    name, weight = probe.chosen(net, nn.Linear)[1], hidden(net)[1].weight
+    at_start = weight.norm().item()
     with probe.updates(net, optimizer, [name]) as record:
         acc = trained(net, optimizer, 15)['acc']
     turns = record[name][-39:]
     return {
         'acc': acc,
-        'norm': weights[1].norm().item() / at_start,
+        'norm': weight.norm().item() / at_start,
         'turn': sum(turns) / max(1, len(turns)),
     }
 
@@ -208,19 +175,9 @@ def run_decay(seed: int, *, block: str, lr: float, wd: float) -> Numbers:
 def run_gamma_beta(seed: int, *, train: str, lr: float) -> Numbers:
     """Train a part of the perceptron with batch normalization for 10 epochs.
 
-    Parameters
-    ----------
-    train : str
-        'all'; 'gamma-beta'; 'gamma-beta-head', with the last layer; 'head',
-        that alone; or 'two-weights', two random weights a hidden feature.
-
-    Returns
-    -------
-    'acc' on the test set; 'trained', the number of trained numbers
-
-    Notes
-    -----
-    Source: Frankle et al. 2021.
+    'head' is the last layer; 'two-weights' are two random ones a hidden
+    feature. Returns 'acc' on the test set; 'trained', the number of trained
+    numbers. Source: Frankle et al. 2021.
     """
     set_seed(seed)
     net = stacked('linear-norm-relu', *WIDTHS)
@@ -232,18 +189,12 @@ def run_gamma_beta(seed: int, *, train: str, lr: float) -> Numbers:
         net[-1].requires_grad_(True)
     num = sum(p.numel() for p in net.parameters() if p.requires_grad)
     if train == 'two-weights':
-        for mask, layer in zip(_two_each(net), hidden(net), strict=True):
+        for layer in hidden(net):
             num += 2 * layer.out_features
+            chosen = torch.rand_like(layer.weight).topk(2, dim=1).indices
+            mask = torch.zeros_like(layer.weight).scatter_(1, chosen, 1.0)
             layer.weight.requires_grad_(True)
             hook: Callable[..., Any] = layer.weight.register_hook
             hook(mask.mul)
     acc = trained(net, sgd(net, lr), 10)['acc']
     return {'acc': acc, 'trained': float(num)}
-
-
-def _two_each(net: nn.Sequential) -> Iterator[Tensor]:
-    """Yield masks that leave two random weights of each hidden feature."""
-    for layer in hidden(net):
-        weight = layer.weight.detach()
-        chosen = torch.rand_like(weight).topk(2, dim=1).indices
-        yield torch.zeros_like(weight).scatter_(1, chosen, 1.0)

@@ -94,7 +94,11 @@ def lesson_cells(*saved: Any) -> list[Any]:
         code('from d2lmini.show import switch\nswitch()', outputs=[*saved]),
         prose('<div lang="zh">\n\n训练时用小批量的均值。\n\n</div>'),
         prose('<div lang="en">\n\nTraining uses the batch.\n\n</div>'),
-        code(PICTURE_CODE),
+        code(
+            PICTURE_CODE,
+            metadata={'jupyter': {'outputs_hidden': True}},  # until it is run
+            outputs=[new_output('stream', text='accuracy\n0.878\n')],
+        ),
         prose(f'<div lang="en">\n\n{FORMS_TEXT}\n\n</div>'),
     ]
 
@@ -112,6 +116,9 @@ def test_before_any_cell_is_run_both_languages_show(
     expect(notebook.cell(SWITCH).get_by_role('paragraph')).to_be_visible()
     expect(notebook.cell(ZH).locator('[lang=zh]')).to_be_visible()
     expect(notebook.cell(EN).locator('[lang=en]')).to_be_visible()
+    title = notebook.cell(TITLE).get_by_role('heading')
+    expect(title).to_contain_text('训练与推理 Training and inference')
+    expect(notebook.cell(PICTURE).get_by_text('0.878')).to_be_hidden()
 
 
 def test_the_switch_shows_three_buttons(lesson: Notebook) -> None:
@@ -129,6 +136,26 @@ def test_the_switch_hides_the_prose_of_the_other_language(
     lesson.press(button)
     for i in range(6):
         expect(lesson.cell(i)).to_be_visible(visible=i not in hidden)
+    title = lesson.cell(TITLE).get_by_role('heading')
+    for i, own in ((ZH, 'zh'), (EN, 'en')):
+        words = title.locator(f'[lang={own}]')
+        expect(words).to_be_visible(visible=i not in hidden)
+
+
+def test_a_page_of_another_front_end_is_switched_as_a_whole(
+    page: Page,
+) -> None:
+    words = '<div><div lang="zh">均值</div></div>'
+    page.set_content(
+        '<h1><span lang="zh">训练</span> <span lang="en">Training</span></h1>'
+        f'<div class="text_cell rendered">{words}</div>'
+        f'<div class="text_cell">{words} at work</div>{lang.style("en")}'
+    )
+    cells = page.locator('.text_cell')
+    expect(cells.first).to_be_hidden()
+    expect(cells.last).to_be_visible()
+    expect(page.get_by_text('训练')).to_be_hidden()
+    expect(page.get_by_text('Training')).to_be_visible()
 
 
 def test_captions_follow_the_switch_without_a_new_run(

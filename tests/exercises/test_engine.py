@@ -191,9 +191,7 @@ def test_edit_of_words_that_are_not_there_is_refused() -> None:
 
 
 def test_case_has_its_own_tolerance() -> None:
-    def off(X: Tensor) -> Tensor:
-        return centre(X) + 1e-3
-
+    off = edited(CENTRE, [('X - ', '1e-3 + X - ')])
     assert not CENTRE(off).ok
     assert replace(CENTRE, tolerance=1e-2)(off).ok
     assert replace(CENTRE, cases=[Case((X,), tolerance=1e-2)])(off).ok
@@ -242,8 +240,8 @@ def test_error_is_told_with_its_line() -> None:
 
 
 def test_error_that_a_mistake_raises_too_names_it() -> None:
-    flat = Edit('0, keepdim=True', '1', '', 'Flat?')
-    exercise = replace(CENTRE, mistakes={'flat': flat})
+    mistakes = {'flat': Edit('0, keepdim=True', '1')}
+    exercise = replace(CENTRE, mistakes=mistakes)
     report = exercise(lambda A: A - torch.mean(A, dim=1))
     assert (report.trouble, report.mistake) == ('raised', 'flat')
 

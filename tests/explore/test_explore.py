@@ -192,12 +192,3 @@ def test_it_can_be_rehearsed_and_leaves_no_figure_open(
 ) -> None:
     slides[name].rehearse()
     assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize('name', NAMES)
-def test_without_a_kernel_there_is_a_picture_with_words(
-    slides: dict[str, Slide], name: str
-) -> None:
-    bundle = slides[name].bundle()
-    assert bundle['image/png']
-    assert f'alt="{slides[name].alt}"' in bundle['text/html']

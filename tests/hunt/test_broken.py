@@ -99,7 +99,7 @@ def test_a_suspect_is_wrong_in_its_own_way_alone(case: Fault) -> None:
 
 
 def test_what_the_suspects_are_made_of_is_right() -> None:
-    assert wrong(broken._Suspect) == set()
+    assert wrong(broken.suspect(0)) == set()
 
 
 def test_there_is_a_case_for_every_suspect() -> None:
