@@ -52,7 +52,19 @@ def refresh(net, batches):
         m.training = training
     return net
 """
-# A wrong one, of which another goes on.
+# Wrong ones, of which others go on.
+FROZEN_SGD = """
+def frozen_sgd(net, lr):
+    net[0].requires_grad_(False)
+    return torch.optim.SGD(net.parameters(), lr)
+"""
+TO_TORCH_STATE = """
+def to_torch_state(state):
+    def name(n):
+        return (n.replace('gamma', 'weight').replace('beta', 'bias')
+                .replace('moving', 'running'))
+    return {name(n): x for n, x in state.items()}
+"""
 EVAL_NORMS = """
 def freeze_norms(net):
     for m in net.modules():
@@ -80,24 +92,15 @@ def relative_update(before, after):
         'isinstance(m, nn.Linear)', "hasattr(m, 'weight')")),
     ('gradient_norms', 'top-first', GRADIENT_NORMS.replace(
         'in net if', 'in reversed(net) if')),
-    ('frozen_sgd', 'nothing-frozen', """
-def frozen_sgd(net, lr):
-    net[0].requires_grad_(False)
-    return torch.optim.SGD(net.parameters(), lr)
-"""),
+    ('frozen_sgd', 'nothing-frozen', FROZEN_SGD),
     ('frozen_sgd', 'bias-moves', """
 def frozen_sgd(net, lr):
     net[1].weight.requires_grad = False
     return torch.optim.SGD(net.parameters(), lr=lr)
 """),
-    ('frozen_sgd', 'top-frozen', """
-def frozen_sgd(net, lr):
-    net[-1].requires_grad_(False)
-    return torch.optim.SGD(net.parameters(), lr=lr)
-"""),
+    ('frozen_sgd', 'top-frozen', FROZEN_SGD.replace('[0]', '[-1]')),
     ('x_hat', 'by-the-variance', 'x_hat = [-0.33, -0.11, -0.11, 0.56]'),
     ('x_hat', 'unbiased', 'x_hat = [-0.87, -0.29, -0.29, 1.44]'),
-    ('x_hat', 'not-divided', 'x_hat = [-3, -1, -1, 5]'),
     ('statistics', 'examples-only', """
 def statistics(X):
     mean = X.mean(0, keepdim=True)
@@ -140,20 +143,9 @@ def momentum_to_torch(momentum, source):
         momentum = 1 - momentum
     return momentum
 """),
-    ('to_torch_state', 'shapes-kept', """
-def to_torch_state(state):
-    def name(n):
-        return (n.replace('gamma', 'weight').replace('beta', 'bias')
-                .replace('moving', 'running'))
-    return {name(n): x for n, x in state.items()}
-"""),
-    ('to_torch_state', 'all-flat', """
-def to_torch_state(state):
-    def name(n):
-        return (n.replace('gamma', 'weight').replace('beta', 'bias')
-                .replace('moving', 'running'))
-    return {name(n): x.reshape(-1) for n, x in state.items()}
-"""),
+    ('to_torch_state', 'shapes-kept', TO_TORCH_STATE),
+    ('to_torch_state', 'all-flat', TO_TORCH_STATE.replace(
+        '): x', '): x.reshape(-1)')),
     ('without_bias', 'bias-zeroed', """
 def without_bias(layer, norm):
     norm.running_mean -= layer.bias.detach()
