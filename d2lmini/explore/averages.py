@@ -199,7 +199,7 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
             ylim=(0, 1),
         ),
         lines(
-            {'running mean': None, 'batch mean': None},
+            {'batch mean': None, 'running mean': None},
             dots={'batch mean': 2.5},
             x='steps before this one',
             y='mean of a channel of conv 2',
