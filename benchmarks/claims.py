@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from d2lmini.trials import plan as trials
+from d2lmini.trials import plan
 from d2lmini.trials.table import COLUMNS, Setting, pairs_text
 
 TABLE = Path(__file__).parents[1] / 'notebooks' / 'claims.csv'
@@ -33,7 +33,7 @@ def one_thread() -> None:
 def measured(trial: str, setting: Setting, seed: int) -> Row:
     """Run a row and return it as the table has it."""
     start = time.process_time()
-    result = trials.rerun(trial, seed, **setting)
+    result = plan.rerun(trial, seed, **setting)
     return {
         'trial': trial,
         'setting': pairs_text(setting),
@@ -62,7 +62,7 @@ def write(path: Path, rows: dict[tuple[str, str, str], Row]) -> None:
     with path.open('w', encoding='utf8', newline='') as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         table.writeheader()
-        for trial, setting, seed in trials.all_rows():
+        for trial, setting, seed in plan.all_rows():
             row = rows.get((trial, pairs_text(setting), str(seed)))
             if row:
                 table.writerow(row)
@@ -71,7 +71,7 @@ def write(path: Path, rows: dict[tuple[str, str, str], Row]) -> None:
 def main() -> None:
     """Run what is asked for and write the table as it grows."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument('--only', nargs='*', choices=[*trials.TRIALS])
+    options.add_argument('--only', nargs='*', choices=[*plan.TRIALS])
     options.add_argument('--workers', type=int, default=2)
     options.add_argument('--table', type=Path, default=TABLE)
     asked = options.parse_args()
@@ -80,9 +80,7 @@ def main() -> None:
     os.environ['D2LMINI_DATASET'] = 'fashion-mnist'
     rows = kept(asked.table)
     todo = [
-        row
-        for row in trials.all_rows()
-        if row[0] in (asked.only or trials.TRIALS)
+        row for row in plan.all_rows() if row[0] in (asked.only or plan.TRIALS)
     ]
     start = time.perf_counter()
     with ProcessPoolExecutor(

@@ -25,10 +25,8 @@ SETUP = """\
 import ipywidgets, torch
 from matplotlib import pyplot as plt
 import d2lmini as d2l
-from d2lmini.explore import averages as explore
-from d2lmini.explore import nets as explore_nets
-from d2lmini.explore.nets import Noise
-from d2lmini.explore.replay import record
+from d2lmini import explore
+from d2lmini.explore import Noise, record
 draw = torch.Generator().manual_seed(0)
 X, y = torch.rand(1000, 1, 28, 28, generator=draw), torch.arange(1000) % 10
 net = d2l.lenet(d2l.torch_norm)
@@ -37,8 +35,8 @@ tape, _ = record(net, data, data[:1], 20, 0.1, range(50, 1001, 50))
 slides = {
     'running mean': explore.running_mean(),
     'replay, 1,000 images': explore.any_momentum(tape, X, y, every=50),
-    'eps, 500 images': explore_nets.eps(tape, 1000, X[:500], y[:500]),
-    'batch size': explore_nets.noise(Noise(tape.copy(1000, 0.1), X)),
+    'eps, 500 images': explore.eps(tape, 1000, X[:500], y[:500]),
+    'batch size': explore.noise(Noise(tape.copy(1000, 0.1), X)),
 }
 def usual(slide):
     'Show the same by interactive_output: each move draws a new figure.'
