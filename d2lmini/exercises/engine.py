@@ -26,7 +26,14 @@ from d2lmini.exercises.guard import (
     run,
     untouched,
 )
-from d2lmini.exercises.report import Example, Name, Report
+from d2lmini.exercises.report import (
+    Example,
+    Name,
+    Report,
+    Trial,
+    lines_of,
+    printed,
+)
 from d2lmini.show.lang import Fault, Words
 
 Code = Callable[..., Any]
@@ -246,37 +253,6 @@ def edited(exercise: Exercise, changes: Sequence[tuple[str, str]]) -> Code:
 # Trying an answer.
 
 
-@dataclass(frozen=True)
-class Trial:
-    """An answer on one case: what came, and which results are wrong."""
-
-    case: Case
-    want: Results
-    got: Results
-    trouble: Trouble | None
-    printed: str
-    wrong: dict[Name, Words]
-    tolerance: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything came, and is right."""
-        return self.trouble is None and not self.wrong
-
-    @property
-    def first_wrong(self) -> Name:
-        """The name of the first result that is wrong."""
-        return next(iter(self.wrong))
-
-    def agrees(self, made: Outcome, other: Results, *keys: Name) -> bool:
-        """Tell whether an outcome gave what `other` holds under some names."""
-        return made.trouble is None and all(
-            key in made.value
-            and difference(made.value[key], other[key], self.tolerance) is None
-            for key in keys
-        )
-
-
 def observe(exercise: Exercise, answer: Any, case: Case) -> Outcome:
     """Run an answer on a copy of a case, under guard; see `results`."""
     is_class = isinstance(exercise.right, type)
@@ -421,68 +397,16 @@ def judge(exercise: Exercise, answer: Any) -> Report:
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
         right = ('✓ 全对', '✓ all right')
-        return report(ok=True, lines=(right, *_printed(trials)))
+        return report(ok=True, lines=(right, *printed(trials)))
     mistake, trouble = name_mistake(exercise, answer, trials), failed.trouble
     example = _example(exercise, failed)
-    lines = [*_is_right_already(exercise, trials), *_wrong(failed)]
-    lines += [*example.lines(), *_printed(trials)]
-    if mistake is not None:
-        lines.append((f'→ {mistake.zh}', f'→ {mistake.en}'))
+    hint = None if mistake is None else (mistake.zh, mistake.en)
     return report(
         mistake=None if mistake is None else mistake.key,
         trouble=None if trouble is None else trouble.key,
         case=example,
-        lines=tuple(lines),
+        lines=lines_of(trials, len(exercise.cases), example, hint),
     )
-
-
-def _printed(trials: list[Trial]) -> list[Words]:
-    """Say that the answer prints, which the check does not show."""
-    for trial in trials:
-        lines = trial.printed.strip().splitlines()
-        if lines:
-            first = lines[0][:60].replace('`', "'")
-            return [
-                (
-                    f'它还会打印（`{first}`），检查时没有显示出来。',
-                    f'It prints too (`{first}`); the check keeps that back.',
-                )
-            ]
-    return []
-
-
-def told(name: Name) -> Words:
-    """Return a result's name in both languages, code in ticks."""
-    if isinstance(name, tuple):
-        return name
-    return (f'`{name}`',) * 2 if name else ('', '')
-
-
-def _is_right_already(exercise: Exercise, trials: list[Trial]) -> list[Words]:
-    """Say what is right already: how many cases, and which results."""
-    good, n = sum(trial.ok for trial in trials), len(exercise.cases)
-    wrong = {key for trial in trials for key in trial.wrong}
-    troubled = any(trial.trouble for trial in trials)
-    fine = [] if troubled else [k for k in trials[0].want if k not in wrong]
-    zh, en = f'✓ {n}个例子对了{good}个', f'✓ {good} of {n} cases'
-    if fine:
-        names = [told(key) for key in fine]
-        zh += f'；处处都对：{"、".join(name for name, _ in names)}'
-        en += f'; right in all: {", ".join(name for _, name in names)}'
-    return [(zh, en)] if good or fine else []
-
-
-def _wrong(trial: Trial) -> list[Words]:
-    """Say what is wrong, in a sentence where there is one."""
-    if trial.trouble is not None:
-        return [(f'✗ {trial.trouble.zh}', f'✗ {trial.trouble.en}')]
-    name_zh, name_en = told(trial.first_wrong)
-    zh, en = trial.wrong[trial.first_wrong]
-    if name_en and en:
-        return [(f'✗ {name_zh}：{zh}', f'✗ {name_en}: {en}')]
-    if name_en or en:
-        return [(f'✗ {name_zh}{zh}', f'✗ {name_en}{en}')]
-    return [('✗ 数不对', '✗ other numbers')]
 
 
 def _example(exercise: Exercise, trial: Trial) -> Example:

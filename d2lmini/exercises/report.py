@@ -6,11 +6,45 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from d2lmini.exercises.compare import show
+from d2lmini.exercises.compare import difference, show
+from d2lmini.exercises.guard import Outcome, Trouble
 from d2lmini.show.figure import COLORS
 from d2lmini.show.lang import Words, tr, words
 
 Name = str | Words  # of a result: as in code, or in both languages
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An answer on one case: what came, and which results are wrong."""
+
+    case: Any  # of the engine
+    want: dict[Name, Any]
+    got: dict[Name, Any]
+    trouble: Trouble | None
+    printed: str
+    wrong: dict[Name, Words]
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything came, and is right."""
+        return self.trouble is None and not self.wrong
+
+    @property
+    def first_wrong(self) -> Name:
+        """The name of the first result that is wrong."""
+        return next(iter(self.wrong))
+
+    def agrees(
+        self, made: Outcome, other: dict[Name, Any], *keys: Name
+    ) -> bool:
+        """Tell whether an outcome gave what `other` holds under some names."""
+        return made.trouble is None and all(
+            key in made.value
+            and difference(made.value[key], other[key], self.tolerance) is None
+            for key in keys
+        )
 
 
 @dataclass(frozen=True)
@@ -108,3 +142,72 @@ def _html(line: str) -> str:
         f'<div style="margin-left:{indent}">{text.replace(chr(10), "<br>")}'
         '</div>'
     )
+
+
+def lines_of(
+    trials: list[Trial], n: int, example: Example, hint: Words | None
+) -> tuple[Words, ...]:
+    """Return what is told of an answer that is not right.
+
+    Parameters
+    ----------
+    trials : list of Trial, of which one failed
+    n : int, how many cases there are
+    example : Example, of the first that failed
+    hint : (zh, en) of the mistake that is named, or None
+    """
+    failed = next(trial for trial in trials if not trial.ok)
+    found = [*_right(trials, n), *_wrong(failed), *example.lines()]
+    found += printed(trials)
+    if hint:
+        found.append((f'→ {hint[0]}', f'→ {hint[1]}'))
+    return tuple(found)
+
+
+def printed(trials: list[Trial]) -> list[Words]:
+    """Say that the answer prints, which the check does not show."""
+    for trial in trials:
+        lines = trial.printed.strip().splitlines()
+        if lines:
+            first = lines[0][:60].replace('`', "'")
+            return [
+                (
+                    f'它还会打印（`{first}`），检查时没有显示出来。',
+                    f'It prints too (`{first}`); the check keeps that back.',
+                )
+            ]
+    return []
+
+
+def _told_name(name: Name) -> Words:
+    """Return a result's name in both languages, code in ticks."""
+    if isinstance(name, tuple):
+        return name
+    return (f'`{name}`',) * 2 if name else ('', '')
+
+
+def _right(trials: list[Trial], n: int) -> list[Words]:
+    """Say what is right already: how many cases, and which results."""
+    good = sum(trial.ok for trial in trials)
+    wrong = {key for trial in trials for key in trial.wrong}
+    troubled = any(trial.trouble for trial in trials)
+    fine = [] if troubled else [k for k in trials[0].want if k not in wrong]
+    zh, en = f'✓ {n}个例子对了{good}个', f'✓ {good} of {n} cases'
+    if fine:
+        names = [_told_name(key) for key in fine]
+        zh += f'；处处都对：{"、".join(name for name, _ in names)}'
+        en += f'; right in all: {", ".join(name for _, name in names)}'
+    return [(zh, en)] if good or fine else []
+
+
+def _wrong(trial: Trial) -> list[Words]:
+    """Say what is wrong, in a sentence where there is one."""
+    if trial.trouble is not None:
+        return [(f'✗ {trial.trouble.zh}', f'✗ {trial.trouble.en}')]
+    name_zh, name_en = _told_name(trial.first_wrong)
+    zh, en = trial.wrong[trial.first_wrong]
+    if name_en and en:
+        return [(f'✗ {name_zh}：{zh}', f'✗ {name_en}: {en}')]
+    if name_en or en:
+        return [(f'✗ {name_zh}{zh}', f'✗ {name_en}{en}')]
+    return [('✗ 数不对', '✗ other numbers')]
