@@ -236,8 +236,8 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         canvas,
         frame,
         'Left: test accuracy over the training with momentum 0.1 as a '
-        'line, and a square for the chosen momentum and step; right: the batch '
-        'means of one channel and their running mean',
+        'line, and a square for the chosen momentum and step; right: the '
+        'batch means of one channel and their running mean',
         momentum=log_slider(0.1, -4, 0, 0.1),
         step=ipywidgets.IntSlider(last, every, last, every),
     )
