@@ -52,7 +52,7 @@ class _Watch:
         while not self._over.wait(seconds):
             with self._lock:
                 if not self._over.is_set():
-                    _interrupt(self._watched, ctypes.py_object(TooLong))
+                    _interrupt(self._watched)
             seconds = AGAIN  # a bare `except:` may have swallowed it
 
     def end(self) -> None:
@@ -60,14 +60,15 @@ class _Watch:
             self._over.set()  # one on its way is raised by now
 
 
-def _interrupt(thread: int, error: Any) -> None:
-    """Raise an exception in another thread.
+def _interrupt(thread: int) -> None:
+    """Raise `TooLong` in another thread.
 
     It works in every thread and on every system; signals, and `alarm` above
     all, do not. Taking it back, with None, would leave Python's own flag up,
     and the next profiler or debugger would hang.
     """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+    stop = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    stop(ctypes.c_ulong(thread), ctypes.py_object(TooLong))
 
 
 def limited(call: Callable[[], Any], seconds: float) -> Any:
