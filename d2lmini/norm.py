@@ -24,7 +24,8 @@ def values_per_channel(X: Tensor, gamma: Tensor, training: bool) -> int:
 
     Shown in notebook 03.
     """
-    want = (1, *X.shape[1:2], 1, 1)[: X.dim()]  # (1, C) or (1, C, 1, 1)
+    C = X.shape[1] if X.dim() > 1 else 0
+    want = (1, C) if X.dim() == 2 else (1, C, 1, 1)
     if X.dim() not in (2, 4) or gamma.shape != want:
         raise ValueError(
             'X must be (N, C) and gamma (1, C), or X (N, C, H, W) and gamma '

@@ -10,6 +10,7 @@ from d2lmini.show.lang import get_language, set_language, switch, tr, words
 from d2lmini.show.plots import (
     Moving,
     cells,
+    diagram,
     groups,
     histograms,
     lines,
@@ -24,6 +25,7 @@ __all__ = [
     'Canvas',
     'Moving',
     'cells',
+    'diagram',
     'get_language',
     'groups',
     'histograms',

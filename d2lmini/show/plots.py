@@ -7,9 +7,9 @@
     )
 
 A panel, one pair of axes, is made by `lines`, `points`, `scatter`, `groups`,
-`histograms` or `cells`. Data are given by label; a label has one look in all
-panels, and one legend names them. Where its data are None it moves: see
-`Moving`. Every panel takes
+`histograms`, `cells` or `diagram`. Data are given by label; a label has one
+look in all panels, and one legend names them. Where its data are None it
+moves: see `Moving`. Every panel takes
 
 - x, y : str, the names of its axes, with their units
 - title : str
@@ -311,6 +311,10 @@ def cells(
         across = (np.arange(c) * (w + gap) + w / 2).tolist()
         ax.set_xticks(across, columns or range(c))
         ax.set_yticks(np.arange(n) * (h + gap) + h / 2, range(n))
+        if gap:  # beside the first block
+            over = {'zorder': 2 if shared is None else ABOVE + 1}
+            ax.text(w + 0.1, h / 2, 'H', va='center', **over)
+            ax.text(w / 2, h + 0.1, 'W', ha='center', va='top', **over)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         ax.set(aspect='equal', ylim=(n * (h + gap) - gap, 0))
@@ -319,6 +323,76 @@ def cells(
 
     around = {'x': 'channel', 'y': 'example', **around}
     return _panel(draw, {'cells': shared}, around, 'xy')
+
+
+def diagram(
+    words: Data,
+    arrows: Sequence[tuple[Any, ...]] = (),
+    *,
+    boxed: bool = True,
+    hues: Mapping[int, str] | None = None,
+    **around: Any,
+) -> Panel:
+    """Draw words at places and arrows between them; no axes.
+
+    Parameters
+    ----------
+    words : dict, by word its place (x, y); words that read alike differ in
+        spaces at their ends
+    arrows : list of (start, end, hue, label), start and end among the words;
+        a hue is a number, with a colour and a line style, or None for grey
+    boxed : bool, box the words, and end arrows at the boxes; else, as for
+        vectors, arrows join the very points, and scales are equal
+    hues : dict, what the legend says of a hue
+    **around : as above
+    """
+    for word in [word for arrow in arrows for word in arrow[:2]]:
+        if word not in words:
+            raise ValueError(
+                f'an arrow joins two of the words, got {word!r}: add it to '
+                f'{[*words]}, or mend the arrow'
+            )
+
+    def style(hue: int | None) -> dict[str, Any]:
+        i = None if hue is None else hue % len(COLORS)
+        return {'color': '0.4' if i is None else COLORS[i],
+                'ls': '-' if i is None else STYLES[i], 'lw': 1.8}  # fmt: skip
+
+    def draw(ax: Any, _: Looks) -> Movers:
+        places = _array([*words.values()])
+        ax.plot(*places.T, ls='')  # for the limits
+        box = {'boxstyle': 'round', 'fc': 'white', 'ec': '0.4'}
+        put: dict[str, Any] = {'ha': 'center', 'va': 'center', 'bbox': box}
+        middle = (places.min(axis=0) + places.max(axis=0)) / 2
+        named = {}
+        for word, place in zip(words, places, strict=True):
+            away = np.sign(place - middle).astype(int)
+            if not boxed:  # outside of what the vectors span
+                put = {'ha': ('center', 'left', 'right')[away[0]],
+                       'va': ('center', 'bottom', 'top')[away[1]]}  # fmt: skip
+            where = {'textcoords': 'offset points', 'zorder': ABOVE}
+            named[word] = ax.annotate(
+                word.strip(), place, (0, 0) if boxed else 4 * away,
+                size=11, **where, **put,
+            )  # fmt: skip
+        for start, end, hue, label in arrows:
+            ends = [named[word].get_bbox_patch() for word in (start, end)]
+            how = {'arrowstyle': '-|>', 'shrinkA': 0, 'shrinkB': 0}
+            how |= {'patchA': ends[0], 'patchB': ends[1], **style(hue)}
+            ax.annotate('', words[end], words[start], arrowprops=how)
+            middle = _array([words[start], words[end]]).mean(axis=0)
+            look = {'color': how['color'], 'size': 10, 'ha': 'center'}
+            pad = {'fc': 'white', 'lw': 0, 'pad': 1}
+            ax.text(*middle, label, va='center', bbox=pad, **look)
+        for hue, said in (hues or {}).items():
+            ax.plot([], [], label=said, **style(hue))
+        ax.set_axis_off()
+        ax.margins(0.15)
+        if not boxed:
+            ax.set_aspect('equal')
+        return {}
+
+    return _panel(draw, words, around, '')
 
 
 def _array(values: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 from d2lmini.show import figure, plots
 
@@ -29,6 +29,11 @@ MADE: dict[str, Callable[..., plots.Panel]] = {
     'histograms': lambda data: plots.histograms(data, span=(0, 1), x='loss'),
     'cells': lambda data: plots.cells(
         RUNS.reshape(3, 3, 2, 2), data.get('cells', torch.ones(3, 3, 2, 2))
+    ),
+    'diagram': lambda data: plots.diagram(
+        {word: (i, 0) for i, word in enumerate(data)},
+        [(*data, 1, r'$\hat x_i$')],
+        hues={1: 'path'},
     ),
 }
 
@@ -53,7 +58,7 @@ def test_every_kind_can_be_read_and_has_one_look(kind: str) -> None:
     words = {text.get_text() for text in written}
     assert kind == 'cells' or {'BN', 'no BN'} <= words
     (ax,) = fig.axes
-    assert ax.get_xlabel() or ax.get_ylabel()
+    assert ax.get_xlabel() or ax.get_ylabel() or not ax.axison
     with plt.style.context('dark_background'):
         assert np.array_equal(pixels(drawn(MADE[kind](data))), usual)
     assert plt.get_fignums() == []
@@ -103,6 +108,27 @@ def test_a_label_has_one_look_in_all_panels_and_is_named_once() -> None:
     assert left.get_ylabel() == 'loss' and right.get_ylabel() == ''
 
 
+def test_an_arrow_joins_words_and_a_hue_is_a_colour_and_a_style() -> None:
+    places = {'x': (0, 0), 'x ': (3, 4)}
+    panel = plots.diagram(
+        places, [('x', 'x ', 1, 'a'), ('x ', 'x', None, '')], boxed=False
+    )
+    (ax,) = drawn(panel).axes
+    one, two = (
+        text.arrow_patch for text in ax.findobj(Annotation) if text.arrow_patch
+    )
+    one.figure.draw_without_rendering()
+    ends = ax.transData.transform([*places.values()])
+    for arrow, (start, end) in ((one, ends), (two, ends[::-1])):
+        path = arrow.get_path().vertices
+        at = arrow.get_transform().transform(path)
+        assert np.abs(at - start).sum(axis=1).min() < 1
+        assert np.abs(at - end).sum(axis=1).min() < 5  # and half its line
+    assert one.get_linestyle() != two.get_linestyle()
+    assert one.get_edgecolor() != two.get_edgecolor()
+    assert ax.get_aspect() == 1
+
+
 def test_many_panels_stand_in_rows_of_four() -> None:
     panels = [plots.histograms({'BN': RUNS}, x='input')] * 6
     fig = drawn(*panels)
@@ -118,6 +144,10 @@ def test_many_panels_stand_in_rows_of_four() -> None:
         (lambda: plots.lines({}, **NAMES), 'needs data by label'),
         (lambda: plots.points({'BN': RUNS}, x='step'), 'the y axis needs'),
         (lambda: plots.groups({'BN': RUNS}, rows=True), 'the x axis needs'),
+        (
+            lambda: plots.diagram({'x': (0, 0)}, [('x', 'y', 0, '')]),
+            r"joins two of the words, got 'y': add it to \['x'\]",
+        ),
         (lambda: plots.plot(alt='nothing'), 'needs a panel'),
         (
             lambda: drawn(plots.lines({'BN': RUNS}, at=[1, 2], **NAMES)),
