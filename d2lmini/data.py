@@ -113,6 +113,8 @@ def load_data_fashion_mnist(
 ) -> tuple[Batches, Batches]:
     """Find, fetch or draw the data set and return it as batches.
 
+    找到、下载或生成数据集，返回成批的数据。
+
     Source: the book's helper of this name; shown in notebooks 03 and 04.
     Looked for in this order: `root`, `$D2LMINI_DATA`, the user's cache, the
     mirrors (`$D2LMINI_MIRROR` first); at last garments are drawn, and a
@@ -156,6 +158,8 @@ def load_data_fashion_mnist(
 def get_fashion_mnist_labels(labels: Iterable[Any]) -> list[str]:
     """Return the class names, as the book's helper of this name does.
 
+    返回类别的名字，和书里的同名函数一样。
+
     Parameters
     ----------
     labels : Tensor, array or list of int in [0, 10)
@@ -171,6 +175,8 @@ def show_images(
     scale: float = 1.5,
 ) -> np.ndarray:
     """Show images in a grid, as the book's helper of this name does.
+
+    把图片排成网格，和书里的同名函数一样。
 
     Parameters
     ----------

@@ -9,6 +9,8 @@ import torch
 def try_gpu(i: int = 0) -> torch.device:
     """Return GPU number `i`, or the CPU where there is no such GPU.
 
+    返回第`i`个GPU；没有就返回CPU。
+
     Parameters
     ----------
     i : int, the GPU's number, from 0
@@ -37,6 +39,8 @@ def try_all_gpus() -> list[torch.device]:
 
 def set_seed(seed: int) -> None:
     """Start the random numbers of torch, numpy and Python from `seed`.
+
+    用`seed`重置torch、numpy和Python的随机数。
 
     Weights, the order of the batches and dropout then repeat on the same
     machine with the same versions. Another device, or another number of

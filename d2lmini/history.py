@@ -146,6 +146,8 @@ class History:
 def compare_histories(histories: dict[str, History]) -> None:
     """Show several trainings in one picture, their last numbers in its alt.
 
+    把几次训练画在一张图里比较。
+
     Parameters
     ----------
     histories : dict, a label for each training

@@ -12,6 +12,8 @@ Norm = Callable[[int, int], nn.Module]
 def torch_norm(num_features: int, num_dims: int, **options: Any) -> nn.Module:
     """Build torch's own layer under the from-scratch layer's arguments.
 
+    按从零实现的那一层的参数，造PyTorch自带的层。
+
     Parameters
     ----------
     num_features : int, features (2-D) or channels (4-D)
@@ -41,6 +43,8 @@ def _block(
 
 def lenet(norm: Norm | None = None) -> nn.Sequential:
     """Build the lecture's LeNet for 28x28 grey images and ten classes.
+
+    搭建讲义里的LeNet：28×28的灰度图，十类。
 
     Parameters
     ----------
@@ -75,6 +79,8 @@ def mlp(
     activation: Callable[[], nn.Module] = nn.Sigmoid,
 ) -> nn.Sequential:
     """Build a multilayer perceptron on flattened inputs.
+
+    搭建多层感知机，输入先展平。
 
     Parameters
     ----------

@@ -97,6 +97,8 @@ def batch_norm(
 class BatchNorm(nn.Module):
     """Batch normalization that agrees with `nn.BatchNorm1d` and `2d`.
 
+    批量归一化层，和`nn.BatchNorm1d`、`nn.BatchNorm2d`一致。
+
     Parameters
     ----------
     num_features : int, features (2-D) or channels (4-D)

@@ -108,6 +108,8 @@ def evaluate_accuracy_gpu(
 ) -> float:
     """Return the share of examples that `net` gets right.
 
+    返回`net`答对的样本比例，在评估模式下测。
+
     Source: the book's helper of this name.
 
     Parameters
@@ -172,6 +174,8 @@ def train_ch6(
     init: bool = True,
 ) -> History:
     """Train with plain SGD and cross-entropy, as the book's chapter 6 does.
+
+    用普通的SGD和交叉熵训练，和书里第6章一样。
 
     Source: the book's helper of this name; shown in notebooks 03 and 04.
 

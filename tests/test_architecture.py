@@ -193,6 +193,23 @@ def test_a_lesson_imports_what_a_contract_names(path: Path) -> None:
             assert module.count('.') < 2 and not name.startswith('_')
 
 
+def test_what_lessons_call_is_explained_in_chinese_too() -> None:
+    # Lesson 00 sends readers to `help`, in either language.
+    package = import_module('d2lmini')
+    called = {
+        name
+        for path in NOTEBOOKS
+        for cell in json.loads(path.read_text(encoding='utf8'))['cells']
+        if cell['cell_type'] == 'code'
+        for name in re.findall(r'\bd2l\.(\w+)', ''.join(cell['source']))
+    }
+    assert 'try_gpu' in called
+    for name in sorted(called):
+        assert re.search('[\u4e00-\u9fff]', getattr(package, name).__doc__), (
+            f'{name}: say in a Chinese line, too, what it does'
+        )
+
+
 def test_each_room_and_each_file_of_the_core_has_its_tests() -> None:
     have = {path.name for path in (ROOT / 'tests').iterdir()}
     core = {p.name for p in MODULES if p.parent.name == 'd2lmini'}

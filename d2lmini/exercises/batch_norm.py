@@ -368,7 +368,7 @@ SCENES = (
     trains(X2 + 1e4, FAR),
     _scene(
         is_saved,
-        '训练一步，存盘，读进一个新的层，`eval()`',
+        '训练一步，保存，读进一个新的层，`eval()`',
         'trained one step, saved, loaded into a new layer, `eval()`',
     ),
     trains(X4[:1]),
@@ -839,7 +839,7 @@ _IN_LAYER: Mistakes = {
     'plain_tensors': _both(
         (_MEAN, 'self.moving_mean = torch.zeros(shape)'),
         (_VARIANCE, 'self.moving_var = torch.ones(shape)'),
-        zh='`state_dict()`里缺移动平均，存盘会丢。层怎么知道哪些张量归它管？',
+        zh='`state_dict()`里缺移动平均，保存时会丢。层怎么知道哪些张量归它管？',
         en='`state_dict()` lacks a moving average: saving loses it. How does '
         'a layer know which tensors are its own?',
     ),
