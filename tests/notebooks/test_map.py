@@ -25,7 +25,7 @@ def promised(lesson: Lesson) -> set[str]:
 
 
 def counted(lesson: Lesson) -> float:
-    """Return the minutes that a lesson takes, by the rule lesson 00 gives.
+    """Return the minutes that a lesson takes, by this rule.
 
     120 English words a minute, 3 seconds a line of code, half a minute a
     picture, a minute a displayed formula, 3 minutes an exercise, and the
@@ -74,6 +74,12 @@ def test_both_languages_promise_the_same_minutes(lesson: Lesson) -> None:
 def test_the_map_has_the_lesson_with_its_minutes(lesson: Lesson) -> None:
     (zh,) = (a for a, _ in promised(lesson) if a)
     assert minutes(MAP, lesson.path.name) == {zh}
+
+
+def test_the_map_gives_the_hours_of_the_whole() -> None:
+    total = sum(int(a) for lesson in LESSONS for a, _ in promised(lesson) if a)
+    hours = set(re.findall(r'合计约(\d+)小时|takes about (\d+) hours', MAP))
+    assert hours == {(f'{total / 60:.0f}', ''), ('', f'{total / 60:.0f}')}
 
 
 @pytest.mark.parametrize('lesson', LESSONS[1:], ids=lambda x: x.path.stem)
