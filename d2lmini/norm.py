@@ -68,7 +68,7 @@ def batch_norm(
 
     Raises
     ------
-    ValueError : shapes that don't fit, or in training one value a channel
+    ValueError : shapes that don't fit, or in training one value per channel
 
     Notes
     -----

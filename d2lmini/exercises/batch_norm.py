@@ -967,7 +967,7 @@ def check_batch_norm(fn: Any) -> Report:
         `fn(X, gamma, beta, moving_mean, moving_var, eps, momentum,
         training)` returns `Y, moving_mean, moving_var`. X is (N, C) or
         (N, C, H, W), the next four (1, C) or (1, C, 1, 1). In training
-        one value a channel raises ValueError, as in torch.
+        one value per channel raises ValueError, as in torch.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from d2lmini.show.notebook import in_notebook, publish
 
 CHECKS: dict[Words, Callable[[], Found]] = {
     ('Python', 'Python'): system.python,
-    ('程序包', 'packages'): system.packages,
+    ('软件包', 'packages'): system.packages,
     ('设备', 'device'): system.device,
     ('内存', 'memory'): system.free_memory,
     ('数据', 'data'): folders.data,
