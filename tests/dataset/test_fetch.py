@@ -404,6 +404,7 @@ def test_interrupted_download_leaves_nothing_half_written(
 ) -> None:
     gz = packed(GOOD)
     main = threading.main_thread().ident
+    monkeypatch.setattr(fetch, 'TIMEOUT', (5, 60))  # it may take a few tries
 
     def interrupting(answers: mirror.Mirror, name: str) -> None:
         if name.startswith('t10k-images'):
