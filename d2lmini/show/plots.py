@@ -363,10 +363,10 @@ def diagram(
         ax.plot(*places.T, ls='')  # for the limits
         box = {'boxstyle': 'round', 'fc': 'white', 'ec': '0.4'}
         put: dict[str, Any] = {'ha': 'center', 'va': 'center', 'bbox': box}
-        middle = (places.min(axis=0) + places.max(axis=0)) / 2
+        centre = (places.min(axis=0) + places.max(axis=0)) / 2
         named = {}
         for word, place in zip(words, places, strict=True):
-            away = np.sign(place - middle).astype(int)
+            away = np.sign(place - centre).astype(int)
             if not boxed:  # outside of what the vectors span
                 put = {'ha': ('center', 'left', 'right')[away[0]],
                        'va': ('center', 'bottom', 'top')[away[1]]}  # fmt: skip
