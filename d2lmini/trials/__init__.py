@@ -1,15 +1,20 @@
-"""The trials of lesson 07: which there are, running a row, their table."""
+"""The machinery of lesson 07: its images, its table, running a row again.
 
-from d2lmini.trials.plan import BN, PLAIN, RATES, TRIALS, rerun
-from d2lmini.trials.table import mean_and_spread, read_rows, values_of
+The nets, the training loop and the trials themselves stand in the lesson.
+"""
+
+from d2lmini.trials.images import images
+from d2lmini.trials.lesson import from_notebook
+from d2lmini.trials.table import Table, Trial, every
+from d2lmini.trials.weigh import Weighed, difference, ratio
 
 __all__ = [
-    'BN',
-    'PLAIN',
-    'RATES',
-    'TRIALS',
-    'mean_and_spread',
-    'read_rows',
-    'rerun',
-    'values_of',
+    'Table',
+    'Trial',
+    'Weighed',
+    'difference',
+    'every',
+    'from_notebook',
+    'images',
+    'ratio',
 ]
