@@ -33,18 +33,26 @@ from d2lmini.exercises.lesson05 import (
 )
 from d2lmini.exercises.lesson06 import (
     check_accuracy_of,
-    check_decay_groups,
     check_freeze_norms,
     check_refresh,
     check_still_training,
 )
+from d2lmini.exercises.lesson08 import (
+    check_channel_norm,
+    check_fold,
+    check_GroupNorm,
+    check_RMSNorm,
+)
 
 __all__ = [
     'check_BatchNorm',
+    'check_GroupNorm',
+    'check_RMSNorm',
     'check_accuracy_of',
     'check_batch_norm',
+    'check_channel_norm',
     'check_conv_backward',
-    'check_decay_groups',
+    'check_fold',
     'check_freeze_norms',
     'check_frozen_sgd',
     'check_gradient_norms',

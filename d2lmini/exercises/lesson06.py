@@ -1,9 +1,14 @@
 """Your turn in lesson 06: the modes, and all that training must not touch."""
 
 import copy
+import io
+import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from inspect import getsource
+from types import FunctionType
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +22,8 @@ TRAIN = '训练模式', 'training mode'
 EVAL = '评估模式', 'evaluation mode'
 MIXED = '训练模式，第3层评估模式', 'training mode, layer 3 in evaluation mode'
 NET = (
-    '卷积、批量归一化、全连接、批量归一化、丢弃法、全连接',
-    'convolution, batch norm, linear, batch norm, dropout, linear',
+    '卷积、批量归一化、丢弃法、全连接、批量归一化、丢弃法、全连接',
+    'convolution, batch norm, dropout, linear, batch norm, dropout, linear',
 )
 KEPT = '每一层的模式都和进来时一样', 'each layer has the mode it came with'
 
@@ -28,7 +33,10 @@ def deep_net(mode: Words = TRAIN) -> nn.Sequential:
     torch.manual_seed(0)
     net = nn.Sequential(
         nn.Sequential(
-            nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2, momentum=0.3), nn.ReLU()
+            nn.Conv2d(1, 2, 2),
+            nn.BatchNorm2d(2, momentum=0.3),
+            nn.ReLU(),
+            nn.Dropout(),  # what comes after it must not hear its noise
         ),
         nn.Flatten(),
         nn.Linear(8, 4),
@@ -193,99 +201,15 @@ check_accuracy_of = Exercise(
 )
 
 
-def decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return groups in which only weights with several axes decay."""
-    decay = [p for p in net.parameters() if p.dim() > 1]
-    rest = [p for p in net.parameters() if p.dim() == 1]
-    return [
-        {'params': decay, 'weight_decay': weight_decay},
-        {'params': rest, 'weight_decay': 0.0},
-    ]
-
-
-def _decays(answer: Answer, net: nn.Module, weight_decay: float) -> Results:
-    """Return how each parameter decays, in each group that it is in."""
-    names = {p: name for name, p in net.named_parameters()}
-    found: dict[str, list[float]] = {name: [] for name in names.values()}
-    for group in answer(net, weight_decay):
-        for p in group['params']:
-            found[names[p]].append(group.get('weight_decay', 0.0))
-    counts = {name: len(decays) for name, decays in found.items()}
-    once = '每个参数正好在一个组里', 'each parameter is in just one group'
-    return {once: counts, ('该衰减的衰减', 'those decay that should'): found}
-
-
-REST = 'all(p is not q for q in decay)'  # all that is in no group yet
-check_decay_groups = Exercise(
-    'decay_groups',
-    decay_groups,
-    [Case(lambda: (deep_net(), 0.1), *NET)],
-    {
-        'everything-decays': Edit(
-            ('p.dim() > 1', 'p.dim() == 1'),
-            ('True', 'False'),
-            '所有参数都在衰减，和不分组一样。',
-            'Everything decays, as without groups.',
-        ),
-        'gamma-decays': Edit(
-            ('p in net.parameters()', 'p.dim() > 1', 'p.dim() == 1'),
-            ('n, p in net.named_parameters()', "'bias' not in n", REST),
-            '按名字排除了`bias`，`beta`也叫这个名字；可`gamma`叫什么？',
-            '`beta` is left out, being a `bias`; what is `gamma` called?',
-        ),
-        'biases-decay': Edit(
-            ('p in net.parameters() if p.dim() > 1', 'p.dim() == 1'),
-            (
-                'm in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))'
-                ' for p in m.parameters()',
-                REST,
-            ),
-            '`gamma`和`beta`不衰减了，别的层的偏置还在衰减。',
-            "`gamma` and `beta` don't decay, but the other biases still do.",
-        ),
-        'other-way-round': Edit(
-            ('> 1', '== 1'),
-            ('< 2', '> 1'),
-            '两组反了：衰减的正是不该衰减的。',
-            'The groups are exchanged: exactly the wrong ones decay.',
-        ),
-        'nothing-decays': Edit(
-            ': weight_decay',
-            ': 0.0',
-            '没有一个参数在衰减。',
-            'Nothing decays.',
-        ),
-        'left-out': Edit(
-            "{'params': rest, 'weight_decay': 0.0},",
-            '',
-            '不衰减的参数一组也没进，优化器就不会训练它们。',
-            'Parameters in no group are not trained by any optimizer.',
-        ),
-        'twice': Edit(
-            ' if p.dim() == 1',
-            '',
-            '权重进了两个组：第二组应当只有剩下的。',
-            'The weights are in two groups: the second should hold the rest.',
-        ),
-        'inner-layers-missed': Edit(
-            ('net.parameters() if p.dim() > 1', 'p.dim() == 1'),
-            ('[m.weight for m in net if isinstance(m, nn.Linear)]', REST),
-            '里层的卷积没有衰减：`net`里直接放着的不是全部。',
-            'The inner convolution is missed: `net` lists no inner layers.',
-        ),
-    },
-    see=_decays,
-)
-
-
 def refresh(net: nn.Module, batches: list[Tensor]) -> nn.Module:
     """Estimate the moving averages afresh, as plain averages."""
     kinds = nn.BatchNorm1d, nn.BatchNorm2d
     norms: list[Any] = [m for m in net.modules() if isinstance(m, kinds)]
     momenta = [norm.momentum for norm in norms]
     modes = {module: module.training for module in net.modules()}
-    net.train()
+    net.eval()
     for norm in norms:
+        norm.train()  # these layers alone: dropout stays off
         norm.reset_running_stats()  # the count too
         norm.momentum = None
     with torch.no_grad():
@@ -335,18 +259,28 @@ check_refresh = Exercise(
             '旧的移动平均还掺在里面：`momentum=None`从第几批数起？',
             'The old averages are in it: where does `momentum=None` start?',
         ),
+        'noise-on': Edit(
+            'net.eval()',
+            'net.train()',
+            '整个网络都进了训练模式，丢弃法的噪声也打开了：只该打开哪些层？',
+            'The whole net is in training mode, dropout too: which layers '
+            'should be alone in it?',
+        ),
         'evaluation-mode': [
             Edit(
-                'net.train()',
-                'net.eval()',
+                'norm.train()',
+                '',
                 '移动平均没有学到这些批：哪种模式下它才更新？',
                 'They took in no batch: in which mode do averages update?',
             ),
-            Edit(
-                ('net.train()', 'norm.reset_running_stats()'),
-                ('net.eval()', ''),
-            ),
+            Edit(('norm.train()', 'norm.reset_running_stats()'), ('', '')),
         ],
+        'modes-as-given': Edit(
+            ('net.eval()', 'norm.train()'),
+            ('', ''),
+            '模式没有设：各层是什么模式，要看网络来的时候。',
+            'No mode is set: it depends on the mode each layer came with.',
+        ),
         'own-momentum': Edit(
             'norm.momentum = None',
             '',
@@ -399,14 +333,51 @@ check_refresh = Exercise(
 )
 
 
+class Frozen1d(nn.BatchNorm1d):
+    """A layer for (N, C) that always normalizes by its moving averages."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
+class Frozen2d(nn.BatchNorm2d):
+    """A layer for (N, C, H, W) that does so."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
 def freeze_norms(net: nn.Module) -> nn.Module:
     """Freeze batch normalization for good, `net.train()` or not."""
-    kinds = nn.BatchNorm1d, nn.BatchNorm2d
-    norms: list[Any] = [m for m in net.modules() if isinstance(m, kinds)]
-    for norm in norms:
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm1d):
+            norm.__class__ = Frozen1d
+        elif isinstance(norm, nn.BatchNorm2d):
+            norm.__class__ = Frozen2d
+        else:
+            continue
         norm.eval().requires_grad_(False)
-        norm.train = lambda mode=True, norm=norm: norm
     return net
+
+
+class _ByName(pickle.Pickler):
+    """Pickles as a notebook would: what has a name there is found by it."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        """Return the name of a class or function, but of no lambda."""
+        name: str = getattr(obj, '__qualname__', '<')
+        named = isinstance(obj, (type, FunctionType)) and '<' not in name
+        return name if named else None
+
+
+def _can_be_saved(net: nn.Module) -> bool:
+    try:
+        _ByName(io.BytesIO()).dump(net)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
@@ -442,32 +413,43 @@ def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
             True, 'weight', 'bias'
         ),
         ('别的层照常训练', 'the other layers train'): told(False, 'weight'),
-        ('丢弃法照常', 'dropout works as usual'): (
-            net.get_submodule('4').training
-        ),
+        ('丢弃法照常', 'dropout works as usual'): [
+            net.get_submodule(name).training for name in ('0.3', '4')
+        ],
+        ('整个网络能保存', 'the whole net can be saved'): _can_be_saved(net),
     }
 
 
-check_freeze_norms = Exercise(
+@dataclass(eq=False)
+class _WithClasses(Exercise):
+    """An exercise whose answer is all of its source."""
+
+    @property
+    def answer(self) -> str:
+        """The solution's text."""
+        return self.source
+
+
+check_freeze_norms = _WithClasses(
     'freeze_norms',
     freeze_norms,
     [Case(lambda: (deep_net(),), *NET)],
     {
         'turned-on-again': Edit(
-            ('.requires_grad_(False)', 'norm.train ='),
+            ('.requires_grad_(False)', 'norm.__class__ ='),
             ('', 'nothing ='),
-            '和没冻住一样：`net.train()`对每一层都做了什么？',
+            '和没冻结一样：`net.train()`对每一层都做了什么？',
             'Nothing stays frozen: what does `net.train()` do to a layer?',
         ),
         'mode-comes-back': Edit(
-            'norm.train =',
+            'norm.__class__ =',
             'nothing =',
             '用谁的统计量，`requires_grad`管不着：`net.train()`改了什么？',
             'Whose statistics are used is not up to `requires_grad`: what did '
             '`net.train()` change?',
         ),
         'momentum-zero': Edit(
-            'norm.train =',
+            'norm.__class__ =',
             'norm.momentum, nothing = 0.0,',
             '`momentum=0`只让移动平均不动，训练模式下归一化用的还是小批量。',
             '`momentum=0` stops the averages, but the minibatch normalizes.',
@@ -478,10 +460,17 @@ check_freeze_norms = Exercise(
             '`gamma`和`beta`还在学：模式管不着参数。',
             '`gamma` and `beta` still learn: a mode stops no parameters.',
         ),
+        'not-to-be-saved': Edit(
+            ('norm.__class__ = Frozen1d', 'norm.__class__ = Frozen2d'),
+            ('norm.eval().train = lambda mode=True, norm=norm: norm',) * 2,
+            '冻结了，可是`torch.save(net)`存不了`lambda`：写成子类就可以。',
+            'Frozen, but `torch.save(net)` stores no `lambda`: a subclass '
+            'can be stored.',
+        ),
         'dropout-off': Edit(
             'return net',
             'net.eval().train = lambda mode=True: net\n    return net',
-            '丢弃法也停了：只冻批量归一化层。',
+            '丢弃法也停了：只冻结批量归一化层。',
             'Dropout is off too: freeze batch normalization alone.',
         ),
         'all-frozen': Edit(
@@ -492,13 +481,16 @@ check_freeze_norms = Exercise(
         ),
         'one-kind-only': [
             Edit(
-                'nn.BatchNorm1d, ',
-                '',
-                '只冻住了一种：网络里还有哪种批量归一化层？',
+                'norm.__class__ = Frozen1d',
+                'continue',
+                '只冻结了一种：网络里还有哪种批量归一化层？',
                 'One kind is frozen: which other one is in the net?',
             ),
-            Edit(', nn.BatchNorm2d', ''),
+            Edit('norm.__class__ = Frozen2d', 'continue'),
         ],
     },
     see=_fine_tuned,
+    source='\n\n'.join(
+        getsource(part) for part in (Frozen1d, Frozen2d, freeze_norms)
+    ),
 )

@@ -1,6 +1,7 @@
 """Sliders over real computations, and the pure functions under them."""
 
 from d2lmini.explore.averages import any_momentum, filter_stream, running_mean
+from d2lmini.explore.family import family
 from d2lmini.explore.nets import Noise, eps, eps_gain, noise
 from d2lmini.explore.race import Race, race
 from d2lmini.explore.replay import record
@@ -13,6 +14,7 @@ __all__ = [
     'any_momentum',
     'eps',
     'eps_gain',
+    'family',
     'filter_stream',
     'noise',
     'race',

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from d2lmini.explore.replay import Record, check
+from d2lmini.explore.replay import Record, check, share_right
 from d2lmini.explore.slide import Caption, Slide, log_slider
 from d2lmini.show.plots import Moving, lines
 
@@ -24,9 +24,9 @@ class Filtered:
     truth: list[float]
     means: list[float]
     running: list[float]
-    half_life: float  # batches until half of a jump is made up for
+    half_life: float  # batches until half of a jump is absorbed
     steps_to_half: int  # the same as counted after the jump, noise left out
-    noise: float  # standard deviation of the running mean's, measured
+    noise: float  # of the running mean of a longer stream that never jumps
     expected_noise: float  # the same by the formula
 
 
@@ -102,7 +102,7 @@ def replayed(
     means = record.mean[:near, record.sizes[0]].tolist()
     return Replayed(
         near,
-        record.accuracy(near, momentum, X, y),
+        share_right(record.copy(near, momentum), X, y),
         means,
         running(means, momentum),
         (1 - momentum) ** near,
@@ -118,13 +118,14 @@ def running_mean() -> Slide:
     """
     import ipywidgets
 
-    truth = filter_stream(0.1, 1).truth
+    truth = [LOW, LOW, HIGH, HIGH]  # a step, not a slope
     canvas = Moving(
         lines(
             {'batch mean': None, 'running mean': None, 'true mean': truth},
+            at=[1, JUMP + 0.5, JUMP + 0.5, BATCHES],
             dots={'batch mean': 2.5},
             x='batches seen',
-            y='mean',
+            y='mean of the feature',
             xlim=(0, BATCHES),
             ylim=(-1, 5),
         )
@@ -136,21 +137,21 @@ def running_mean() -> Slide:
         canvas.set('running mean', seen.running)
         other = 1 - momentum
         zh = (
-            f'横轴：看过的批数；纵轴：均值。momentum={momentum:.3g}（PyTorch的写法）和{other:.3g}'
-            '（Keras、MindSpore、讲义的写法）是同一件事。'
+            f'横轴：看过的批数；纵轴：这个特征的均值。momentum={momentum:.3g}（PyTorch的写法）'
+            f'就是{other:.3g}（Keras、Flax、讲义的写法）。'
             f'半衰期{seen.half_life:.1f}批：跳变之后第{seen.steps_to_half}批'
-            f'追回一半。移动平均的噪声{seen.noise:.3f}'
+            f'追回一半。噪声（标准差）：移动平均{seen.noise:.3f}'
             f'（公式{seen.expected_noise:.3f}），'
-            f'单个小批量的均值是{batch_size**-0.5:.3f}。'
+            f'单个小批量的均值{batch_size**-0.5:.3f}。'
         )
         en = (
-            'Across: batches seen; up: their mean. '
-            f'momentum={momentum:.3g} (as PyTorch writes it) and '
-            f'{other:.3g} (Keras, MindSpore, the lecture) are one thing. '
-            f'Half-life {seen.half_life:.1f} batches: half of the jump is '
-            f'made up for by batch {seen.steps_to_half} after it. Noise of '
-            f'the running mean {seen.noise:.3f} (by the formula '
-            f'{seen.expected_noise:.3f}), of one batch mean '
+            "Across: batches seen; up: the feature's mean. "
+            f'momentum={momentum:.3g} (as PyTorch writes it) is {other:.3g} '
+            'as Keras, Flax and the lecture write it. '
+            f'Half-life {seen.half_life:.1f} batches: half of the jump has '
+            f'been absorbed by batch {seen.steps_to_half} after it. Noise '
+            f'(standard deviation): running mean {seen.noise:.3f} (by the '
+            f'formula {seen.expected_noise:.3f}), one batch mean '
             f'{batch_size**-0.5:.3f}.'
         )
         return zh, en
@@ -185,24 +186,24 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
 
     @functools.cache
     def usual(step: int) -> float:
-        return record.accuracy(step, 0.1, X, y)
+        return share_right(record.copy(step, 0.1), X, y)
 
     means = record.mean[:, record.sizes[0]]  # as in `replayed`
     ends = torch.cat([means, torch.zeros(1)]).aminmax()  # it starts at 0
     canvas = Moving(
         lines(
-            {'momentum 0.1': [*map(usual, kept)], 'this momentum': None},
+            {'momentum 0.1': [*map(usual, kept)], 'your choice': None},
             at=kept,
-            dots={'this momentum': 7},
+            dots={'your choice': 7},
             x='training step',
-            y='test accuracy',
+            y=f'accuracy, {len(y)} test images',
             ylim=(0, 1),
         ),
         lines(
             {'batch mean': None, 'running mean': None},
             dots={'batch mean': 2.5},
-            x='steps before this one',
-            y='mean of a channel of conv 2',
+            x='steps before the chosen one',
+            y='mean of channel 0 of conv 2',
             xlim=(-WINDOW, 0),
             ylim=[1.05 * float(end) for end in ends],
         ),
@@ -210,21 +211,24 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
 
     def frame(momentum: float, step: int) -> Caption:
         seen = replayed(record, momentum, step, X, y)
-        canvas.set('this momentum', [seen.step], [seen.accuracy])
+        canvas.set('your choice', [seen.step], [seen.accuracy])
         shown = min(WINDOW, seen.step)
         before = range(1 - shown, 1)
         canvas.set('batch mean', before, seen.means[-shown:], panel=1)
         canvas.set('running mean', before, seen.running[-shown:], panel=1)
         plain = usual(seen.step)
         zh = (
-            '左图：精度随步数；右图：这一步之前的均值。'
+            '左图：精度随步数，方块是你选的。右图：选中的那一步之前，'
+            'conv 2第0个通道的小批量均值（点）和移动平均（线）。'
             f'第{seen.step}步，momentum={momentum:.3g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'
             f'（momentum=0.1时{plain:.3f}）。起点的均值0和方差1'
             f'还占{seen.start:.1%}。'
         )
         en = (
-            'Left: accuracy by step; right: the means before this step. '
+            'Left: accuracy by step; the square is your choice. Right: batch '
+            'means (dots) and running mean (line) of channel 0 of conv 2 up '
+            'to the chosen step. '
             f'Step {seen.step}, momentum={momentum:.3g}: accuracy '
             f'<b>{seen.accuracy:.3f}</b> on {len(y)} test images '
             f'({plain:.3f} with momentum=0.1). The start, mean 0 and '

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from d2lmini.explore.replay import Record, bn_layers, check, share_right
 from d2lmini.explore.slide import Caption, Slide, log_slider
-from d2lmini.show.plots import Moving, lines, scatter
+from d2lmini.show.plots import Moving, groups, lines, points
 
 TINY = 1e-8  # the variance of a nearly constant channel
 LARGEST = 256  # the largest random batch
@@ -65,9 +65,12 @@ def eps_gain(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> Gained:
 
 @dataclass
 class Shaken:
-    """One image's output in many random batches."""
+    """One image in many random batches: what the last BN layer makes of it.
 
-    outputs: Tensor  # (batches,), of one feature, before gamma and beta
+    Outputs are those before gamma and beta.
+    """
+
+    outputs: Tensor  # (batches,), of one feature
     std: float  # the root mean square of all features' standard deviations
     flips: int  # batches in which another class wins than among all images
 
@@ -81,7 +84,7 @@ class Noise:
     Parameters
     ----------
     net : nn.Sequential whose last BN layer has the rest of it behind it
-    X : images (N, ...) to draw the company from; the first is the image
+    X : images (N, ...) to draw the batches from; the first is the image
     batches : int, how many random batches
     """
 
@@ -156,18 +159,16 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
     usual = [gained(power).accuracy for power in powers]
     canvas = Moving(
-        scatter(
+        groups(
             dict.fromkeys(names),
-            log='x',
-            x='running standard deviation of a channel',
-            y='gain',
-            xlim=(0.03, 30),
-            ylim=(-0.03, 1.06),
+            rows=True,
+            x='gain of each channel',
+            xlim=(-0.03, 1.06),
         ),
         lines(
-            {'all eps': usual, 'this eps': None},
+            {'every eps': usual, 'your choice': None},
             at=[10**power for power in powers],
-            dots={'this eps': 7},
+            dots={'your choice': 7},
             log='x',
             x='eps',
             y='test accuracy',
@@ -178,40 +179,43 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     def frame(eps: float) -> Caption:
         # The browser's powers of ten differ from ours in the last digits.
         seen = gained(round(math.log10(eps), 9))
-        for of_layer in zip(names, seen.sigma, seen.gain, strict=True):
-            canvas.set(*of_layer)
-        canvas.set('this eps', [eps], [seen.accuracy], panel=1)
-        lows = '、'.join(f'{float(gain.min()):.3f}' for gain in seen.gain)
+        for name, gain in zip(names, seen.gain, strict=True):
+            canvas.set(name, gain)
+        canvas.set('your choice', [eps], [seen.accuracy], panel=1)
+        lows = ', '.join(
+            f'{name} {float(gain.min()):.3f}'
+            for name, gain in zip(names, seen.gain, strict=True)
+        )
         zh = (
-            '左图：增益随标准差；右图：精度随eps。'
+            '左图：每个通道的增益，一行一层；右图：精度随eps。'
             f'eps={eps:.2g}：{len(y)}张测试图上的精度是'
-            f'<b>{seen.accuracy:.3f}</b>。各层最小的增益，从底到顶：{lows}。'
-            f'方差1e-8、几乎不变的通道要乘上{seen.constant:.4g}；'
+            f'<b>{seen.accuracy:.3f}</b>。各层最小的增益：'
+            f'{lows.replace(", ", "，")}。'
+            f'另设想一个几乎不变的通道，方差1e-8：它要乘上{seen.constant:.4g}；'
             f'用float16算是{seen.half:.4g}（eps成了{seen.half_eps:.2g}）。'
         )
         en = (
-            'Left: gain by standard deviation; right: accuracy by eps. '
+            'Left: the gain of each channel, a row per layer; right: accuracy '
+            'by eps. '
             f'eps={eps:.2g}: accuracy <b>{seen.accuracy:.3f}</b> on '
-            f'{len(y)} test images. Smallest gain of each layer, bottom to '
-            f'top: {lows.replace("、", ", ")}. A nearly constant channel, of '
-            f'variance 1e-8, is multiplied by {seen.constant:.4g}; computed '
-            f'in float16, by {seen.half:.4g} (eps becomes '
-            f'{seen.half_eps:.2g}).'
+            f'{len(y)} test images. Smallest gain of each layer: {lows}. '
+            'An imagined channel, nearly constant, of variance 1e-8, would '
+            f'be multiplied by {seen.constant:.4g}; computed in float16, by '
+            f'{seen.half:.4g} (eps becomes {seen.half_eps:.2g}).'
         )
         return zh, en
 
     return Slide(
         canvas,
         frame,
-        'Left: the gain of each channel against its standard deviation, a '
-        'mark a layer; right: test accuracy against eps, with a dot at the '
-        'chosen one',
-        eps=log_slider(1e-5, -10, 1, 0.25),
+        'Left: the gain of each channel, a row a layer; right: test accuracy '
+        'against eps, with a dot at the chosen one',
+        eps=log_slider(0.1, -10, 1, 0.25),  # the gains lie apart
     )
 
 
 def noise(shaker: Noise) -> Slide:
-    """Explore how one image's output shakes with its company.
+    """Explore how one image's output depends on the rest of its batch.
 
     Parameters
     ----------
@@ -231,11 +235,11 @@ def noise(shaker: Noise) -> Slide:
             {'this batch size': None},
             dots={'this batch size': 2.5},
             x='random batch',
-            y='a feature of one image',
+            y='feature 0 of one image',
             xlim=(0, shaker.batches),
             ylim=(-3, 3),
         ),
-        lines(
+        points(
             {'this batch size': None, 'all': stds, 'slope -1/2': slope},
             at=sizes,
             dots={'this batch size': 7},
@@ -251,18 +255,19 @@ def noise(shaker: Noise) -> Slide:
         canvas.set('this batch size', [batch_size], [seen.std], panel=1)
         scaled = seen.std * batch_size**0.5
         zh = (
-            '左图：输出，一点一个小批量；右图：标准差随批量大小。'
-            f'批量大小{batch_size}：同一张图的输出，标准差是'
-            f'<b>{seen.std:.3f}</b>；乘上批量大小的平方根是{scaled:.2f}。'
-            f'{shaker.batches}个随机小批量里，有{seen.flips}个判成了别的类。'
+            '左图：同一张图在最后一个批量归一化层的输出，第0个特征，一点一个小批量；右图：'
+            f'标准差随批量大小。批量大小{batch_size}：标准差（对这一层的全部特征取均方根）是'
+            f'<b>{seen.std:.3f}</b>，乘上批量大小的平方根是{scaled:.2f}。'
+            f'{shaker.batches}个随机小批量中，判成别的类的有{seen.flips}个。'
         )
         en = (
-            'Left: outputs, a dot a batch; right: their standard deviation '
-            f'by batch size. Batch size {batch_size}: the same image has an '
-            f'output with a standard deviation of <b>{seen.std:.3f}</b>; '
-            f'times the root of the batch size, {scaled:.2f}. Of '
-            f'{shaker.batches} random batches, {seen.flips} give it another '
-            'class.'
+            'Left: feature 0 of one image after the last batch norm layer, '
+            'one dot per batch; right: standard deviation by batch size. '
+            f'Batch size {batch_size}: the standard deviation (root mean '
+            f'square over all features of the layer) is <b>{seen.std:.3f}'
+            f'</b>; times the square root of the batch size, {scaled:.2f}. '
+            f'In {seen.flips} of {shaker.batches} random batches the image '
+            'gets another class.'
         )
         return zh, en
 

@@ -19,6 +19,7 @@ from d2lmini.show.plots import Moving, lines
 
 WIDTH = 100
 TOLD = 40  # points in a race
+LOOK = 1000  # training images on which losses are compared
 Data = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
@@ -30,7 +31,8 @@ class Point:
     """
 
     images: int  # training images seen by each
-    loss: tuple[float, ...]  # means since the point before
+    trained: tuple[float, ...]  # loss in training mode since the point before
+    loss: tuple[float, ...]  # in evaluation mode, on LOOK training images
     accuracy: tuple[float, ...]  # in [0, 1], on the test images
 
 
@@ -130,9 +132,19 @@ def _run(
             yield Point(
                 (step + 1) * batch_size,
                 tuple(sum(row) / len(row) for row in losses),
+                tuple(
+                    _loss(net, X[:LOOK], y[:LOOK]) if fits else math.nan
+                    for net, fits in zip(nets, fit, strict=True)
+                ),
                 tuple(share_right(net, X_test, y_test) for net in nets),
             )
             losses = [[], []]
+
+
+@torch.no_grad()
+def _loss(net: nn.Module, X: Tensor, y: Tensor) -> float:
+    """Return the loss in evaluation mode: no batch's noise is in it."""
+    return cross_entropy(net.eval()(X), y).item()
 
 
 def _step(net: nn.Module, X: Tensor, y: Tensor, lr: float) -> float:
@@ -154,7 +166,8 @@ def _step(net: nn.Module, X: Tensor, y: Tensor, lr: float) -> float:
 PAUSE = 0.1  # seconds between two frames, at least
 NETS = ('with batch norm', 'without')
 ALT = (
-    'Training loss and test accuracy of two nets against the images seen: '
+    'Loss on training images and test accuracy of two nets, both in '
+    'evaluation mode, against the images seen: '
     'a solid line with batch norm, a dashed one without'
 )
 _latest: 'Race | None' = None
@@ -197,7 +210,10 @@ class Race(Slide):
                 xlim=(0, images),
                 ylim=(0, top),
             )
-            for y, top in (('training loss', 3), ('test accuracy', 1))
+            for y, top in (
+                ('loss, training images, eval mode', 3),
+                ('test accuracy', 1),
+            )
         ]
         self._picture = Moving(*panels)
         super().__init__(
@@ -302,9 +318,11 @@ class Race(Slide):
             return '按“开始”。', 'Press start.'
         last = self.points[-1]
         have, lack = map(told, last.loss, last.accuracy)
-        zh = f'横轴：各看了多少张图，现在{last.images}张。'
+        zh = f'横轴：各看了多少张图，现在{last.images}张；'
+        zh += '损失和精度都在评估模式下测。'
         zh += f'有批量归一化：{have[0]}；没有：{lack[0]}。'
-        en = f'Across: images seen by each, {last.images} so far. '
+        en = f'Across: images seen by each, {last.images} so far; loss and '
+        en += 'accuracy are measured in evaluation mode. '
         en += f'With batch norm: {have[1]}; without: {lack[1]}.'
         return zh, en
 

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Container
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -27,26 +28,29 @@ class Record:
 
     Parameters
     ----------
-    net : nn.Module with torch's BN layers, on the CPU; copied
+    net : nn.Module with torch's BN layers, on the CPU, before training; copied
 
     Attributes
     ----------
-    net : nn.Module, in evaluation mode, as `at` last set it
-    layers : list of its BN layers, in order
+    steps : list of int, those whose weights were kept, counted from 1
+    mean, var : Tensor (steps, C), of each minibatch, all layers' channels
+        side by side; the variance is divided by n - 1
+    lengths : Tensor (steps,), how far each step moved the parameters
+    sizes : list of int, the number of channels of each layer
     """
 
     def __init__(self, net: nn.Module) -> None:
-        self.net = copy.deepcopy(net).eval()
-        self.layers = bn_layers(self.net)
-        if not self.layers:
+        self._net = copy.deepcopy(net).eval()
+        layers = bn_layers(net)
+        if not layers:
             raise ValueError(
                 'a record needs a net with nn.BatchNorm1d or 2d in it: build '
                 'it as in lenet(torch_norm)'
             )
-        self._rows: list[Stats] = []
+        self.sizes: list[int] = [layer.num_features for layer in layers]
+        self._rows: list[tuple[Tensor, Tensor, Tensor]] = []
         self._kept: dict[int, dict[str, Tensor]] = {}
-        self._loaded = 0
-        self._stacked: Stats | None = None
+        self._place = _place(net)
 
     @property
     def steps(self) -> list[int]:
@@ -55,20 +59,25 @@ class Record:
 
     @property
     def mean(self) -> Tensor:
-        """The batch means (steps, C), all layers' channels side by side."""
-        return self._stack()[0]
+        """The batch means (steps, C)."""
+        return self._stacked[0]
 
     @property
-    def sizes(self) -> list[int]:
-        """The number of channels of each layer."""
-        return [layer.num_features for layer in self.layers]
+    def var(self) -> Tensor:
+        """The batch variances (steps, C)."""
+        return self._stacked[1]
+
+    @property
+    def lengths(self) -> Tensor:
+        """The norms (steps,) of the parameters' changes."""
+        return self._stacked[2]
 
     def add(self, net: nn.Module, keep: Container[int]) -> None:
         """Add a step: what the layers of momentum 1 remember is its batch."""
-        layers = bn_layers(net)
-        mean = torch.cat([layer.running_mean for layer in layers])
-        var = torch.cat([layer.running_var for layer in layers])
-        self._rows.append((mean, var))
+        place = _place(net)
+        self._rows.append((*statistics(net), (place - self._place).norm()))
+        self._place = place
+        self.__dict__.pop('_stacked', None)
         if len(self._rows) in keep:
             state = net.state_dict()
             self._kept[len(self._rows)] = {
@@ -102,59 +111,65 @@ class Record:
         check('step', step, 1 <= step <= n, f'in [1, {n}]')
         ages = torch.arange(step - 1, -1, -1, dtype=torch.float64)
         left = 1.0 - momentum
-        mean, var = (stat[:step] for stat in self._stack())
+        mean, var = self.mean[:step], self.var[:step]
         weights = (momentum * left**ages).to(mean.dtype)  # (step,)
         return weights @ mean, weights @ var + left**step
 
-    def at(self, step: int, momentum: float) -> nn.Module:
-        """Return the net as it stood after a step, in evaluation mode.
+    def at(self, step: int, mean: Tensor, var: Tensor) -> Any:
+        """Return a new net: the weights after a step, and these averages.
 
         Parameters
         ----------
         step : int, one of `steps`
-        momentum : float in [0, 1], of its running averages
+        mean, var : Tensor (C,), of all layers side by side, as `averages`
+            returns them
+
+        Returns
+        -------
+        nn.Module, in evaluation mode
 
         Raises
         ------
         KeyError : the weights of this step were not kept
-        ValueError : as in `averages`
         """
         if step not in self._kept:
             raise KeyError(
                 f'no weights were kept at step {step}: take one of '
                 f'{self.steps}'
             )
-        if step != self._loaded:
-            self.net.load_state_dict(self._kept[step])
-            self._loaded = step
-        mean_var = self.averages(step, momentum)
-        split = [torch.split(stat, self.sizes) for stat in mean_var]
-        for layer, mean, var in zip(self.layers, *split, strict=True):
-            layer.running_mean.copy_(mean)
-            layer.running_var.copy_(var)
-        return self.net
+        net = copy.deepcopy(self._net)
+        net.load_state_dict(self._kept[step])
+        split = [torch.split(stat, self.sizes) for stat in (mean, var)]
+        for layer, *own in zip(bn_layers(net), *split, strict=True):
+            layer.running_mean.copy_(own[0])
+            layer.running_var.copy_(own[1])
+        return net
 
     def copy(self, step: int, momentum: float) -> Any:
-        """Return a copy of `at(step, momentum)`, which no replay changes."""
-        return copy.deepcopy(self.at(step, momentum))
+        """Return `at` with the running averages of a momentum."""
+        return self.at(step, *self.averages(step, momentum))
 
-    def accuracy(
-        self, step: int, momentum: float, X: Tensor, y: Tensor
-    ) -> float:
-        """Return the accuracy on images that this training would have had."""
-        return share_right(self.at(step, momentum), X, y)
-
-    def _stack(self) -> Stats:
-        if self._stacked is None or len(self._stacked[0]) < len(self._rows):
-            means, variances = zip(*self._rows, strict=True)
-            self._stacked = torch.stack(means), torch.stack(variances)
-        return self._stacked
+    @cached_property
+    def _stacked(self) -> tuple[Tensor, ...]:
+        return tuple(map(torch.stack, zip(*self._rows, strict=True)))
 
 
 def bn_layers(net: nn.Module) -> list[Any]:
     """Return torch's BN layers in a net, in order."""
     kinds = nn.BatchNorm1d | nn.BatchNorm2d
     return [layer for layer in net.modules() if isinstance(layer, kinds)]
+
+
+def statistics(net: nn.Module) -> Stats:
+    """Return the running averages (C,) of all its layers side by side."""
+    layers = bn_layers(net)
+    mean = torch.cat([layer.running_mean for layer in layers])
+    return mean, torch.cat([layer.running_var for layer in layers])
+
+
+def _place(net: nn.Module) -> Tensor:
+    """Return all parameters in one vector."""
+    return torch.cat([value.detach().flatten() for value in net.parameters()])
 
 
 @dataclass
@@ -202,12 +217,12 @@ def record(
     alone and so hand out its statistics. The history's test accuracy is
     that of momentum 1.
     """
+    tape = Record(net)  # its nets keep their own momentum
     for layer in bn_layers(net):
         layer.momentum = 1.0
     batches: Any = train_iter
     name = getattr(train_iter, 'dataset_name', 'data')
     history = History(num_epochs, len(batches), name)
-    tape = Record(net)
     with closing(watching(history, not quick())) as other:
         recorder = _Recorder(tape, net, keep, other)
         fit(net, train_iter, test_iter, lr, 'cpu', history, recorder)

@@ -1,13 +1,16 @@
-"""The suspects of the bug hunt in notebook 06: each has one fault.
+"""The suspects of the bug hunt in notebook 11: each has one fault.
 
 The notebook shows what each of them does, and lets one guess before it tells.
 A suspect is the right layer with a few words of its source changed.
 """
 
 import inspect
+from difflib import ndiff
 from typing import Any
 
 from d2lmini import norm
+
+_SOURCES: dict[int, str] = {}  # of the suspects, by number
 
 
 def suspect(number: int, *changes: tuple[str, str]) -> type[norm.BatchNorm]:
@@ -17,11 +20,28 @@ def suspect(number: int, *changes: tuple[str, str]) -> type[norm.BatchNorm]:
         if old not in source:
             raise LookupError(f'suspect {number}: norm.py has no {old!r}')
         source = source.replace(old, new)
+    _SOURCES[number] = source
     names: dict[str, Any] = {'__name__': __name__}
     exec(source, names)
     # A class of its own, in whose help and source there is nothing to read.
     own = {'__doc__': 'A suspect.', '__module__': __name__}
     return type(f'Broken{number}', (names['BatchNorm'],), own)
+
+
+def changes(number: int) -> str:
+    """Return the lines in which a suspect differs from the right layer.
+
+    Parameters
+    ----------
+    number : int
+
+    Returns
+    -------
+    str, a line each: '- ' before what is right, '+ ' before what it has
+    """
+    right, source = inspect.getsource(norm), _SOURCES[number]
+    found = ndiff(right.splitlines(), source.splitlines())
+    return '\n'.join(line for line in found if line.startswith(('-', '+')))
 
 
 VAR = '(centered**2).mean(dim=dims, keepdim=True)'

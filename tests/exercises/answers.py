@@ -35,13 +35,38 @@ def conv_backward(X, gamma, g, eps):
     g_X = gamma / s * (g - g_beta / n - X_hat * g_gamma / n)
     return g_X, g_gamma, g_beta
 """
+GROUP_NORM = """
+class GroupNorm(nn.Module):
+    def __init__(self, num_groups, num_channels, eps=1e-5):
+        super().__init__()
+        self.G, self.eps = num_groups, eps
+        self.gamma = nn.Parameter(torch.ones(num_channels))
+        self.beta = nn.Parameter(torch.zeros(num_channels))
+    def forward(self, X):
+        (N, C, H, W), G = X.shape, self.G
+        Y = X.reshape(N, G, -1)
+        var, mean = torch.var_mean(Y, dim=2, keepdim=True, correction=0)
+        Y = (Y - mean) * (var + self.eps) ** -0.5
+        Y = Y.reshape(N, C, H, W)
+        return Y * self.gamma[:, None, None] + self.beta[:, None, None]
+"""
+FOLD = """
+def fold(layer, norm):
+    new = nn.Linear(layer.in_features, layer.out_features)
+    with torch.no_grad():
+        g = norm.weight * (norm.running_var + norm.eps) ** -0.5
+        new.weight.copy_(g[:, None] * layer.weight)
+        new.bias.copy_(norm.bias + g * (layer.bias - norm.running_mean))
+    return new
+"""
 REFRESH = """
 def refresh(net, batches):
     modes = [(m, m.training) for m in net.modules()]
     norms = [m for m in net.modules() if hasattr(m, 'running_mean')]
     old = [m.momentum for m in norms]
-    net.train()
+    net.eval()
     for m in norms:
+        m.training = True
         m.momentum = None
         m.reset_running_stats()
     for X in batches:
@@ -64,6 +89,17 @@ def to_torch_state(state):
         return (n.replace('gamma', 'weight').replace('beta', 'bias')
                 .replace('moving', 'running'))
     return {name(n): x for n, x in state.items()}
+"""
+HOOKED = """
+def stay(norm, X):
+    norm.eval()
+
+def freeze_norms(net):
+    for m in net.modules():
+        if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            m.requires_grad_(False)
+            m.register_forward_pre_hook(lambda m, X: stay(m, X))
+    return net
 """
 EVAL_NORMS = """
 def freeze_norms(net):
@@ -211,25 +247,13 @@ def accuracy_of(net, X, y):
     with torch.no_grad():
         return (net(X).argmax(1) == y).float().mean()
 """),
-    ('decay_groups', 'gamma-decays', """
-def decay_groups(net, weight_decay):
-    named = list(net.named_parameters())
-    return [
-        {'params': [p for n, p in named if n.endswith('weight')],
-         'weight_decay': weight_decay},
-        {'params': [p for n, p in named if n.endswith('bias')],
-         'weight_decay': 0},
-    ]
-"""),
-    ('decay_groups', 'everything-decays', """
-def decay_groups(net, weight_decay):
-    return [{'params': list(net.parameters()), 'weight_decay': weight_decay}]
-"""),
     ('refresh', 'not-reset', REFRESH.replace('m.reset_running_stats()', '')),
     ('refresh', 'default-momentum', REFRESH.replace('= momentum', '= 0.1')),
+    ('refresh', 'noise-on', REFRESH.replace('net.eval()', 'net.train()')),
     ('freeze_norms', 'turned-on-again', EVAL_NORMS),
     ('freeze_norms', 'mode-comes-back', EVAL_NORMS.replace(
         'm.eval()', 'm.eval().requires_grad_(False)')),
+    ('freeze_norms', 'not-to-be-saved', HOOKED),
     ('freeze_norms', 'dropout-off', """
 def freeze_norms(net):
     for m in net.modules():
@@ -239,9 +263,83 @@ def freeze_norms(net):
     net.train = lambda mode=True: net
     return net
 """),
+    ('RMSNorm', 'centred', """
+class RMSNorm(nn.Module):
+    def __init__(self, D, eps=1e-6):
+        super().__init__()
+        self.norm = nn.LayerNorm(D, eps=eps)
+        self.gamma = self.norm.weight
+    def forward(self, X):
+        return self.norm(X)
+"""),
+    ('RMSNorm', 'sum', """
+class RMSNorm(nn.Module):
+    def __init__(self, D, eps=1e-6):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(D))
+    def forward(self, X):
+        length = (X.pow(2).sum(-1, keepdim=True) + self.eps).sqrt()
+        return X / length * self.weight
+"""),
+    ('GroupNorm', 'positions-only', """
+class GroupNorm(nn.Module):
+    def __init__(self, num_groups, num_channels, eps=1e-5):
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(num_channels, eps=eps, affine=True)
+        self.gamma, self.beta = self.norm.weight, self.norm.bias
+    def forward(self, X):
+        return self.norm(X)
+"""),
+    ('GroupNorm', 'unbiased', GROUP_NORM.replace(', correction=0', '')),
+    ('GroupNorm', 'last-axis-affine', GROUP_NORM.replace(
+        '[:, None, None]', '')),
+    ('GroupNorm', 'not-neighbours', GROUP_NORM.replace(
+        'X.reshape(N, G, -1)',
+        'X.reshape(N, C // G, G, H, W).transpose(1, 2).reshape(N, G, -1)',
+    ).replace('Y.reshape(N, C, H, W)',
+        'Y.reshape(N, G, C // G, H, W).transpose(1, 2).reshape(N, C, H, W)')),
+    ('channel_norm', 'whole-image', """
+def channel_norm(X, gamma, beta, eps):
+    layer = nn.GroupNorm(1, X.shape[1], eps=eps)
+    layer.weight.data, layer.bias.data = gamma, beta
+    return layer(X)
+"""),
+    ('fold', 'columns', FOLD.replace('g[:, None]', 'g')),
+    ('fold', 'old-bias-forgotten', FOLD.replace('layer.bias', '0')),
 )  # fmt: skip
 
 RIGHT = (
+    ('RMSNorm', """
+class RMSNorm(nn.Module):
+    def __init__(self, D, eps=1e-6):
+        super().__init__()
+        self.eps, self.gamma = eps, nn.Parameter(torch.ones(D))
+    def forward(self, X):
+        scale = (X.square().mean(-1, keepdim=True) + self.eps).rsqrt()
+        return X * scale * self.gamma
+"""),
+    ('GroupNorm', GROUP_NORM),
+    ('GroupNorm', """
+class GroupNorm(nn.Module):
+    def __init__(self, num_groups, num_channels, eps=1e-5):
+        super().__init__()
+        self.norm = nn.GroupNorm(num_groups, num_channels, eps)
+        self.weight, self.bias = self.norm.weight, self.norm.bias
+    def forward(self, X):
+        return self.norm(X)
+"""),
+    ('channel_norm', """
+def channel_norm(X, gamma, beta, eps):
+    last = X.permute(0, 2, 3, 1)
+    last = nn.functional.layer_norm(last, gamma.shape, gamma, beta, eps)
+    return last.permute(0, 3, 1, 2)
+"""),
+    ('fold', FOLD),
+    ('fold', """
+def fold(layer, norm):
+    return nn.utils.fuse_linear_bn_eval(layer.eval(), norm.eval())
+"""),
     ('gradient_norms', GRADIENT_NORMS),
     ('conv_backward', CONV_BACKWARD),
     ('refresh', REFRESH),
@@ -369,20 +467,12 @@ def accuracy_of(net, X, y):
     y_hat = copy.deepcopy(net).eval()(X)
     return (y_hat.argmax(dim=1) == y).sum().item() / len(y)
 """),
-    ('decay_groups', """
-def decay_groups(net, weight_decay):
-    decay, rest = [], []
-    for m in net.modules():
-        for name, p in m.named_parameters(recurse=False):
-            heavy = name == 'weight' and isinstance(m, (nn.Linear, nn.Conv2d))
-            (decay if heavy else rest).append(p)
-    return [{'params': rest}, {'params': decay, 'weight_decay': weight_decay}]
-"""),
     ('refresh', """
 def refresh(net, batches):
     norms = [m for m in net.modules() if hasattr(m, 'running_mean')]
     was = [(m, m.training) for m in net.modules()]
     momenta = {m: m.momentum for m in norms}
+    net.eval()
     for m in norms:
         m.running_mean.zero_()
         m.running_var.fill_(1)
@@ -397,14 +487,7 @@ def refresh(net, batches):
         m.training = training
     return net
 """),
-    ('freeze_norms', """
-def freeze_norms(net):
-    for m in net.modules():
-        if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            m.requires_grad_(False)
-            m.register_forward_pre_hook(lambda norm, _: norm.eval() and None)
-    return net
-"""),
+    ('freeze_norms', HOOKED.replace('lambda m, X: stay(m, X)', 'stay')),
     ('freeze_norms', """
 class Frozen1d(nn.BatchNorm1d):
     def train(self, mode=True):

@@ -119,7 +119,7 @@ def test_the_gain_is_what_a_layer_does(eps: float) -> None:
 
 
 def test_a_tiny_eps_is_gone_in_half_precision(tape: Record) -> None:
-    seen = eps_gain(1e-10, tape.at(8, 0.1), *images())
+    seen = eps_gain(1e-10, tape.copy(8, 0.1), *images())
     assert (seen.half_eps, seen.half) == (0, math.inf)
     assert seen.constant == pytest.approx(1e4, rel=0.01)
 
@@ -127,7 +127,7 @@ def test_a_tiny_eps_is_gone_in_half_precision(tape: Record) -> None:
 @pytest.mark.parametrize('eps', [0, -1, math.nan, math.inf])
 def test_eps_tells_its_range(tape: Record, eps: float) -> None:
     with pytest.raises(ValueError, match='eps must be above 0'):
-        eps_gain(eps, tape.at(8, 0.1), *images())
+        eps_gain(eps, tape.copy(8, 0.1), *images())
 
 
 # Noise

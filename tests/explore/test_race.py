@@ -61,8 +61,10 @@ def test_both_start_alike_and_see_the_same_batches() -> None:
     whole = race(data(), **{**START, 'momentum': 1.0}, passes=1)
     other = race(data(), **{**START, 'momentum': 0.0}, passes=1)
     for one, two in zip(whole, other, strict=True):
-        assert one.loss == two.loss  # momentum changes no training
+        assert one.trained == two.trained  # momentum changes no training
+        assert one.loss[1] == two.loss[1]
         assert one.accuracy[1] == two.accuracy[1]
+    assert one.loss[0] != two.loss[0]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,13 @@ def test_it_runs_at_both_ends_of_each_slider(name: str, value: Any) -> None:
 def test_values_out_of_range_are_told_at_once(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f'^{name} must be .* got'):
         race(data(), **{**START, name: value})
+
+
+def test_both_losses_are_told_in_evaluation_mode() -> None:
+    whole = {**START, 'batch_size': 512, 'lr': 1e-9, 'momentum': 1.0}
+    *_, last = race(data(), **whole, passes=2)
+    # With one batch of all images, the two modes differ in n and n - 1.
+    assert last.loss == pytest.approx(last.trained, rel=1e-3)
 
 
 def test_a_diverging_net_is_told_and_the_other_goes_on() -> None:
@@ -163,7 +172,7 @@ def test_an_error_in_the_thread_is_shown(
     panel: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> Iterator[Point]:
-        yield Point(1, (1.0, 1.0), (0.1, 0.1))
+        yield Point(1, (1.0, 1.0), (1.0, 1.0), (0.1, 0.1))
         raise ArithmeticError('3 < 4')
 
     monkeypatch.setattr(race_file, 'race', broken)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import d2lmini as d2l
 from d2lmini.explore.averages import replayed
-from d2lmini.explore.replay import Record, bn_layers, record
+from d2lmini.explore.replay import Record, bn_layers, record, statistics
 from d2lmini.history import History
 from d2lmini.train import Lines, fit
 
@@ -54,9 +54,7 @@ class Probe(Lines):
         step = len(history.batch_loss)
         if step not in KEPT:
             return
-        layers = bn_layers(self.net)
-        mean = torch.cat([layer.running_mean for layer in layers])
-        var = torch.cat([layer.running_var for layer in layers])
+        mean, var = statistics(self.net)
         accuracy = d2l.evaluate_accuracy_gpu(self.net, batches())
         self.seen[step] = mean, var, accuracy
 
@@ -76,7 +74,8 @@ def test_a_replay_equals_a_training(tape: Record, momentum: float) -> None:
         ours = tape.averages(step, momentum)
         torch.testing.assert_close(ours[0], mean, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(ours[1], var, rtol=1e-5, atol=1e-5)
-        assert tape.accuracy(step, momentum, X, y) == accuracy
+        net = tape.copy(step, momentum)
+        assert d2l.evaluate_accuracy_gpu(net, [(X, y)]) == accuracy
         seen = replayed(tape, momentum, step, X, y)
         assert (seen.step, seen.accuracy) == (step, accuracy)
         assert seen.running[-1] == pytest.approx(
@@ -112,7 +111,7 @@ def test_the_weights_add_up_to_one(step: int, momentum: float) -> None:
 def test_a_copy_stays_as_it_is(tape: Record) -> None:
     copied = tape.copy(8, 0.1)
     before = {k: v.clone() for k, v in copied.state_dict().items()}
-    tape.at(3, 1.0)
+    tape.copy(3, 1.0)
     for name, value in copied.state_dict().items():
         assert torch.equal(value, before[name])
 
@@ -120,7 +119,7 @@ def test_a_copy_stays_as_it_is(tape: Record) -> None:
 def test_steps_in_any_order_give_the_same(tape: Record) -> None:
     X, y = batches()[0]
     order = itertools.chain(KEPT, reversed(KEPT))
-    seen = [(step, tape.at(step, 0.1)(X).sum().item()) for step in order]
+    seen = [(step, tape.copy(step, 0.1)(X).sum().item()) for step in order]
     assert len(set(seen)) == len(KEPT) and len(y) == 16
 
 
@@ -140,13 +139,33 @@ def test_a_step_out_of_range_is_told(tape: Record, step: int) -> None:
 
 def test_a_step_without_weights_is_told(tape: Record) -> None:
     with pytest.raises(KeyError, match='no weights were kept at step 5'):
-        tape.at(5, 0.1)
+        tape.copy(5, 0.1)
 
 
 def test_the_nearest_kept_step_is_replayed(tape: Record) -> None:
     X, y = batches()[0]
     assert replayed(tape, 0.1, 7, X, y).step == 8
     assert replayed(tape, 0.1, 1, X, y).step == 3
+
+
+def test_a_net_takes_any_averages_and_keeps_its_momentum(
+    tape: Record,
+) -> None:
+    mean, var = tape.mean[2:7].mean(dim=0), tape.var[2:7].mean(dim=0)
+    taken = tape.at(8, mean, var)
+    assert not taken.training
+    assert {layer.momentum for layer in bn_layers(taken)} == {0.1}
+    for ours, asked in zip(statistics(taken), (mean, var), strict=True):
+        assert torch.equal(ours, asked)
+
+
+def test_the_lengths_are_those_of_the_steps(tape: Record) -> None:
+    assert tape.lengths.shape == (STEPS,) == (len(tape.mean),)
+    three, four = (
+        torch.cat([value.flatten() for value in tape.copy(k, 1).parameters()])
+        for k in (3, 4)
+    )
+    assert torch.isclose(tape.lengths[3], (four - three).norm())
 
 
 def test_a_net_without_batch_norm_is_told() -> None:

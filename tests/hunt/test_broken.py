@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from d2lmini import oracle
+from d2lmini import norm, oracle
 from d2lmini.hunt import broken
 from d2lmini.norm import BatchNorm
 
@@ -105,6 +105,17 @@ def test_what_the_suspects_are_made_of_is_right() -> None:
 def test_there_is_a_case_for_every_suspect() -> None:
     named = {n for n in vars(broken) if n.startswith('Broken')}
     assert named == {case.make.__name__ for case in FAULTS}
+
+
+@EACH
+def test_its_changes_are_lines_of_the_layer_and_its_own(case: Fault) -> None:
+    number = int(case.make.__name__.removeprefix('Broken'))
+    right = inspect.getsource(norm).splitlines()
+    lines = broken.changes(number).splitlines()
+    gone = [line[2:] for line in lines if line.startswith('- ')]
+    come = [line[2:] for line in lines if line.startswith('+ ')]
+    assert len(gone) + len(come) == len(lines)
+    assert set(gone) <= set(right) and come and not set(come) & set(right)
 
 
 @EACH

@@ -1,0 +1,514 @@
+"""Your turn in lesson 08: two layers of the family, and one that is gone."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from d2lmini.exercises.compare import show
+from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
+from d2lmini.exercises.guard import Changed
+from d2lmini.show.lang import Fault
+
+Make = Callable[..., Any]
+TORCHS = {'gamma': 'weight', 'beta': 'bias'}
+
+
+def _set(layer: nn.Module, name: str, C: int) -> Tensor:
+    """Give a layer an uneven gamma or beta, one number per channel."""
+    tensor = getattr(layer, name, getattr(layer, TORCHS[name], None))
+    if not isinstance(tensor, Tensor):
+        raise Fault(f'层里没有`{name}`', f'the layer has no `{name}`')
+    if tensor.numel() != C:
+        raise Fault(
+            f'`{name}`应有{C}个数，来了{tensor.numel()}个',
+            f'`{name}` should hold {C} numbers and has {tensor.numel()}',
+        )
+    row = torch.arange(1.0, C + 1) if name == 'gamma' else torch.arange(C) / 2
+    tensor.data.copy_(row.reshape(tensor.shape))
+    return tensor
+
+
+def _layer(
+    make: Make, sizes: tuple[int, ...], X: Tensor, eps: float, *names: str
+) -> Results:
+    """Return what a layer gives in both modes, and its gradients."""
+    layer = make(*sizes, eps=eps)
+    learned = [_set(layer, name, sizes[-1]) for name in names]
+    given = X.clone()
+    Y: object = layer(given)
+    if Y is None or Y is ...:
+        raise NotImplementedError
+    if not isinstance(Y, Tensor):
+        kind = type(Y).__name__
+        raise Fault(f'要返回张量，来的是`{kind}`', f'got `{kind}`, no tensor')
+    if not torch.equal(given, X):
+        raise Changed('X')
+    seen: Results = {('输出', 'the output'): Y.detach()}
+    still = layer.eval()(X.clone())
+    seen['评估模式下的输出', 'the output in evaluation mode'] = still
+    uneven = torch.arange(Y.numel()).cos().reshape(Y.shape)
+    total = (Y * uneven).sum()
+    found: Sequence[Tensor | None] = [None] * len(names)
+    if total.requires_grad:
+        found = torch.autograd.grad(total, learned, allow_unused=True)
+    for name, each in zip(names, found, strict=True):
+        seen[f'{name}.grad'] = None if each is None else each.flatten()
+    return seen
+
+
+def _case(X: Tensor, *sizes: int, eps: float = 1e-5) -> Case:
+    at = f'`X`：`{tuple(X.shape)}`', f'`X`: `{tuple(X.shape)}`'
+    if X.numel() <= 12:
+        at = (f'`X = {show(X)}`',) * 2
+    told = f'`{sizes}`, `eps = {eps}`'
+    return Case((sizes, X, eps), f'{told}，{at[0]}', f'{told}, {at[1]}')
+
+
+def _images(*shape: int) -> Tensor:
+    numbers = torch.Generator().manual_seed(0)
+    steps = torch.arange(1.0, shape[1] + 1)  # no two channels are alike
+    steps = steps.reshape(-1, *(1,) * (len(shape) - 2))
+    return steps * (1 + torch.randn(shape, generator=numbers))
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square of the last axis."""
+
+    def __init__(self, D: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(D))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return X (..., D) normalized."""
+        mean_square = (X**2).mean(dim=-1, keepdim=True)
+        return self.gamma * X / torch.sqrt(mean_square + self.eps)
+
+
+check_RMSNorm = Exercise(  # noqa: N816 - the class's name
+    'RMSNorm',
+    RMSNorm,
+    [
+        _case(torch.tensor([[1.0, 7], [5, 5]]), 2),
+        _case(torch.tensor([[0.3, 0.4]]), 2, eps=0.1),
+        _case(_images(2, 3, 4), 4),
+    ],
+    {
+        'centred': Edit(
+            ('mean_square = ', '* X /'),
+            ('X = X - X.mean(-1, True); mean_square = ', '* X /'),
+            '减去了均值：那是层归一化。RMS归一化只除，不减。',
+            'The mean is subtracted, which is layer norm. RMS norm only '
+            'divides.',
+        ),
+        'standard-deviation': Edit(
+            '(X**2).mean(dim=-1, keepdim=True)',
+            'X.var(dim=-1, keepdim=True, correction=0)',
+            '除以的是标准差。均方根里不减均值。',
+            'This divides by the standard deviation. The root mean square '
+            'has no mean subtracted.',
+        ),
+        'no-root': Edit(
+            'torch.sqrt(mean_square + self.eps)',
+            '(mean_square + self.eps)',
+            '除以的是平方的均值，还没有开方。',
+            'This divides by the mean square: the square root is missing.',
+        ),
+        'sum': Edit(
+            '.mean(dim',
+            '.sum(dim',
+            '平方是加起来的，没有除以个数。',
+            'The squares are summed, not averaged.',
+        ),
+        'eps-outside': Edit(
+            'torch.sqrt(mean_square + self.eps)',
+            '(torch.sqrt(mean_square) + self.eps)',
+            '`eps`加在了根号外面。',
+            '`eps` is added outside the square root.',
+        ),
+        'no-eps': Edit(
+            ' + self.eps', '', '没有用上`eps`。', '`eps` is not used.'
+        ),
+        'whole-input': Edit(
+            '.mean(dim=-1, keepdim=True)',
+            '.mean()',
+            '整个输入只求了一个均值：每个词元都要有自己的，只沿最后一个轴。',
+            'There is one mean for the whole input. Each token needs its '
+            'own, along the last axis only.',
+        ),
+        'first-axis': Edit(
+            'dim=-1',
+            'dim=0',
+            '均值是在样本之间求的。沿最后一个轴求。',
+            'The mean is taken across examples. Take it along the last axis.',
+        ),
+        'axis-one': Edit(
+            'dim=-1',
+            'dim=1',
+            '两个轴时对，三个轴时最后一个轴不是1号。',
+            'Right for two axes; with three the last axis is not number 1.',
+        ),
+        'no-gamma': Edit(
+            'self.gamma * X', 'X', '没有乘`gamma`。', '`gamma` is missing.'
+        ),
+        'no-keepdim': Edit(
+            ', keepdim=True',
+            '',
+            '求均值时少了`keepdim=True`，后面的形状对不上。',
+            'Without `keepdim=True` in the mean the shapes do not fit.',
+        ),
+    },
+    see=lambda make, *case: _layer(make, *case, 'gamma'),
+)
+
+
+class GroupNorm(nn.Module):
+    """Normalize groups of neighbouring channels of each image."""
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.num_groups, self.eps = num_groups, eps
+        self.gamma = nn.Parameter(torch.ones(num_channels))
+        self.beta = nn.Parameter(torch.zeros(num_channels))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return X (N, C, H, W) normalized."""
+        N, C, H, W = X.shape
+        G = self.num_groups
+        groups, dims = X.reshape(N, G, C // G, H, W), (2, 3, 4)
+        mean = groups.mean(dim=dims, keepdim=True)  # (N, G, 1, 1, 1)
+        var = groups.var(dim=dims, keepdim=True, correction=0)
+        X_hat = (groups - mean) / torch.sqrt(var + self.eps)
+        X_hat = X_hat.reshape(N, C, H, W)
+        return self.gamma.view(C, 1, 1) * X_hat + self.beta.view(C, 1, 1)
+
+
+_TINY = torch.tensor([[[[1.0, 3]], [[5, 7]], [[2, 2]], [[4, 8]]]])
+
+check_GroupNorm = Exercise(  # noqa: N816 - the class's name
+    'GroupNorm',
+    GroupNorm,
+    [
+        _case(_TINY, 2, 4),
+        _case(_TINY / 10, 1, 4, eps=0.1),
+        _case(_images(2, 6, 3, 2), 2, 6),
+        _case(_images(2, 4, 3, 4), 4, 4),
+    ],
+    {
+        'not-neighbours': Edit(
+            ('X.reshape(N, G, C // G, H, W)', 'X_hat.reshape(N, C, H, W)'),
+            (
+                'X.reshape(N, C // G, G, H, W).transpose(1, 2)',
+                'X_hat.transpose(1, 2).reshape(N, C, H, W)',
+            ),
+            '一组里的通道不相邻。组数`G`写在前面，组内的`C // G`在后面。',
+            'The channels of a group are not neighbours. `G` comes first, '
+            'the `C // G` inside a group after it.',
+        ),
+        'batch-too': Edit(
+            '(2, 3, 4)',
+            '(0, 2, 3, 4)',
+            '样本之间也求了均值：轴0不该在里面。',
+            'The mean runs across examples too: leave axis 0 out.',
+        ),
+        'one-group': Edit(
+            '(2, 3, 4)',
+            '(1, 2, 3, 4)',
+            '各组合到了一起，成了层归一化：组的轴要留着。',
+            'All groups are pooled, as in layer norm: keep their axis.',
+        ),
+        'positions-only': Edit(
+            '(2, 3, 4)',
+            '(3, 4)',
+            '每个通道自己求了均值，成了实例归一化：组内的通道要在一起。',
+            'Each channel has its own mean, as in instance norm: pool the '
+            'channels of a group.',
+        ),
+        'channels-only': Edit(
+            '(2, 3, 4)',
+            '(2,)',
+            '每个位置自己求了均值：位置也要合在一起。',
+            'Each position has its own mean: pool the positions too.',
+        ),
+        'unbiased': Edit(
+            ', correction=0',
+            '',
+            '方差除以了n-1：`var`要加`correction=0`。',
+            'The variance is divided by n - 1: give `var` `correction=0`.',
+        ),
+        'no-root': Edit(
+            'torch.sqrt(var + self.eps)',
+            '(var + self.eps)',
+            '除以的是方差，还没有开方。',
+            'This divides by the variance: the square root is missing.',
+        ),
+        'eps-outside': Edit(
+            'torch.sqrt(var + self.eps)',
+            '(torch.sqrt(var) + self.eps)',
+            '`eps`加在了根号外面。',
+            '`eps` is added outside the square root.',
+        ),
+        'no-eps': Edit(
+            ' + self.eps', '', '没有用上`eps`。', '`eps` is not used.'
+        ),
+        'mean-kept': Edit(
+            '(groups - mean)',
+            'groups',
+            '没有减均值。',
+            'The mean is not subtracted.',
+        ),
+        'not-put-back': Edit(
+            '        X_hat = X_hat.reshape(N, C, H, W)\n'
+            '        return self.gamma.view(C, 1, 1) * X_hat'
+            ' + self.beta.view(C, 1, 1)',
+            '        return X_hat',
+            '结果还分着组：先变回`X`的形状。',
+            'The result is still in groups: put it back in the shape of `X`.',
+        ),
+        'no-affine': Edit(
+            'self.gamma.view(C, 1, 1) * X_hat + self.beta.view(C, 1, 1)',
+            'X_hat',
+            '没有用上`gamma`和`beta`。',
+            '`gamma` and `beta` are not used.',
+        ),
+        'last-axis-affine': [
+            Edit(
+                '.view(C, 1, 1)',
+                '',
+                '`gamma`落在了最后一个轴上。它要变成`(C, 1, 1)`才对着通道。',
+                '`gamma` falls on the last axis. It meets the channels as '
+                '`(C, 1, 1)`.',
+            ),
+            Seen(
+                lambda make: _meets_last_axis(make),
+                '',
+                '',
+            ),
+        ],
+    },
+    see=lambda make, *case: _layer(make, *case, 'gamma', 'beta'),
+)
+
+
+def _meets_last_axis(make: Make) -> bool:
+    """Tell whether gamma scales the last axis, where its size fits."""
+    layer = make(1, 4)
+    _set(layer, 'gamma', 4)
+    X = torch.arange(1.0, 17).reshape(1, 4, 1, 4)
+    shares = layer(X) / make(1, 4)(X)
+    return bool(torch.allclose(shares[0, :, 0], torch.arange(1.0, 5)))
+
+
+def channel_norm(X: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
+    """Return X (N, C, H, W), normalized over C at each position."""
+    mean = X.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    var = X.var(dim=1, keepdim=True, correction=0)
+    X_hat = (X - mean) / torch.sqrt(var + eps)
+    return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)
+
+
+def _affine(X: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, float]:
+    C = X.shape[1]
+    return X, torch.arange(1.0, C + 1), torch.arange(C) / 2, eps
+
+
+check_channel_norm = Exercise(
+    'channel_norm',
+    channel_norm,
+    [
+        _affine(torch.tensor([[[[1.0, 3]], [[5, 5]]]]), 1e-5),
+        lambda: _affine(_images(2, 3, 4, 3) / 10, 0.1),
+    ],
+    {
+        'whole-image': Edit(
+            'dim=1',
+            'dim=(1, 2, 3)',
+            '整张图的位置合在了一起。每个位置自己求均值，只沿通道轴。',
+            'All positions are pooled. Each has a mean of its own, along the '
+            'channel axis alone.',
+        ),
+        'positions': Edit(
+            'dim=1',
+            'dim=(2, 3)',
+            '沿位置求了均值，成了实例归一化：要沿通道轴。',
+            'The mean runs along positions, as in instance norm: take it '
+            'along the channels.',
+        ),
+        'last-axis': Edit(
+            'dim=1',
+            'dim=-1',
+            '最后一个轴是`W`。通道是1号轴。',
+            'The last axis is `W`. The channels are axis 1.',
+        ),
+        'per-channel': Edit(
+            'dim=1',
+            'dim=(0, 2, 3)',
+            '这是批量归一化：样本之间求了均值。',
+            'This is batch norm, with means across examples.',
+        ),
+        'unbiased': Edit(
+            ', correction=0',
+            '',
+            '方差除以了n-1：`var`要加`correction=0`。',
+            'The variance is divided by n - 1: give `var` `correction=0`.',
+        ),
+        'eps-outside': Edit(
+            'torch.sqrt(var + eps)',
+            '(torch.sqrt(var) + eps)',
+            '`eps`加在了根号外面。',
+            '`eps` is added outside the square root.',
+        ),
+        'last-axis-affine': Edit(
+            '.view(-1, 1, 1)',
+            '',
+            '`gamma`和`beta`落在了最后一个轴上，要先变成`(C, 1, 1)`。',
+            '`gamma` and `beta` fall on the last axis: make them `(C, 1, 1)`.',
+        ),
+        'no-affine': Edit(
+            'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
+            'X_hat',
+            '没有用上`gamma`和`beta`。',
+            '`gamma` and `beta` are not used.',
+        ),
+        'channels-last': Edit(
+            'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
+            'return (gamma * X_hat.movedim(1, -1) + beta)',
+            '通道留在了最后一个轴上：把它放回1号轴。',
+            'The channels are left on the last axis: move them back to 1.',
+        ),
+    },
+)
+
+
+def fold(layer: Any, norm: Any) -> nn.Linear:
+    """Return one layer that does what both do in evaluation mode."""
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # (C,)
+    folded = nn.Linear(layer.in_features, layer.out_features)
+    folded.weight.data = gain.view(-1, 1) * layer.weight.data
+    folded.bias.data = gain * (layer.bias - norm.running_mean) + norm.bias
+    return folded
+
+
+def _pair(
+    eps: float, wide: int, width: int
+) -> tuple[nn.Linear, nn.BatchNorm1d]:
+    """Return a layer and its batch norm that has seen a few batches."""
+    layer, norm = nn.Linear(wide, width), nn.BatchNorm1d(width, eps=eps)
+    numbers = torch.Generator().manual_seed(1)
+    for tensor in (layer.weight, layer.bias, norm.weight, norm.bias):
+        tensor.data.normal_(generator=numbers)
+    for _ in range(9):
+        X = torch.randn(8, wide, generator=numbers)
+        norm(layer(1 + X / 3).detach())
+    return layer, norm.eval()
+
+
+def _folded(answer: Callable[..., Any], layer: Any, norm: Any) -> Results:
+    X = torch.randn(
+        5, layer.in_features, generator=torch.Generator().manual_seed(2)
+    )
+    before = norm(layer(X))
+    folded = answer(layer, norm)
+    if not isinstance(folded, nn.Module):
+        kind = type(folded).__name__
+        raise Fault(f'要返回一个层，来的是`{kind}`', f'got `{kind}`, no layer')
+    same = torch.equal(norm(layer(X)), before)
+    return {
+        ('输出', 'the output'): folded(X),
+        ('原来的两层不变', 'the two layers stay as they were'): same,
+        ('没有批量归一化层', 'no batch norm is left'): not any(
+            isinstance(m, nn.BatchNorm1d) for m in folded.modules()
+        ),
+    }
+
+
+check_fold = Exercise(
+    'fold',
+    fold,
+    [
+        Case(
+            lambda: _pair(1e-5, 1, 1), '`nn.Linear(1, 1)`', '`nn.Linear(1, 1)`'
+        ),
+        Case(
+            lambda: _pair(0.1, 3, 2),
+            '`nn.Linear(3, 2)`, `eps = 0.1`',
+            '`nn.Linear(3, 2)`, `eps = 0.1`',
+        ),
+        Case(
+            lambda: _pair(1e-5, 4, 4), '`nn.Linear(4, 4)`', '`nn.Linear(4, 4)`'
+        ),
+    ],
+    {
+        'no-eps': Edit(
+            ' + norm.eps',
+            '',
+            '少了`eps`：评估时它也在方差上。',
+            '`eps` is missing: evaluation adds it to the variance too.',
+        ),
+        'no-root': Edit(
+            'torch.sqrt(norm.running_var + norm.eps)',
+            '(norm.running_var + norm.eps)',
+            '除以的是方差，还没有开方。',
+            'This divides by the variance: the square root is missing.',
+        ),
+        'columns': Edit(
+            'gain.view(-1, 1)',
+            'gain',
+            '权重的形状是`(out, in)`：每个输出乘自己的一行。',
+            'The weight is `(out, in)`: each output scales a row of it.',
+        ),
+        'bias-not-scaled': Edit(
+            'gain * (layer.bias - norm.running_mean) + norm.bias',
+            'layer.bias - gain * norm.running_mean + norm.bias',
+            '原来的偏置也要乘上同样的系数。',
+            'The old bias is multiplied by the same factor.',
+        ),
+        'mean-forgotten': Edit(
+            '(layer.bias - norm.running_mean)',
+            'layer.bias',
+            '没有减`running_mean`。',
+            '`running_mean` is not subtracted.',
+        ),
+        'mean-not-scaled': Edit(
+            'gain * (layer.bias - norm.running_mean)',
+            'gain * layer.bias - norm.running_mean',
+            '均值在缩放之前减：它也要乘上系数。',
+            'The mean is subtracted before scaling: scale it too.',
+        ),
+        'beta-forgotten': Edit(
+            ' + norm.bias',
+            '',
+            '`beta`（`norm.bias`）没有加上。',
+            '`beta` (`norm.bias`) is not added.',
+        ),
+        'old-bias-forgotten': Edit(
+            '(layer.bias - norm.running_mean)',
+            '-norm.running_mean',
+            '全连接层自己的偏置丢了。',
+            'The bias of the linear layer is lost.',
+        ),
+        'gamma-forgotten': Edit(
+            'norm.weight / ',
+            '1 / ',
+            '`gamma`（`norm.weight`）没有用上。',
+            '`gamma` (`norm.weight`) is not used.',
+        ),
+        'bias-only': Edit(
+            'gain.view(-1, 1) * layer',
+            'layer',
+            '权重没有缩放，只改了偏置。',
+            'Only the bias is changed; the weight is not scaled.',
+        ),
+        'written-into': Edit(
+            'folded = nn.Linear(layer.in_features, layer.out_features)',
+            'folded = layer',
+            '改动了原来的层。造一个新的`nn.Linear`。',
+            'The old layer is changed. Make a new `nn.Linear`.',
+        ),
+    },
+    see=_folded,
+)
