@@ -44,7 +44,7 @@ REAL = [
      {'norm': 'bn', 'how': 'Xavier4', 'pixels': 'standardized', 'lr': 1.0}),
     ('initial', {'block': BN, 'scale': 0.1, 'lr': 1.0}),
     ('gamma_beta', {'part': 'gamma_beta', 'lr': 1.0}),
-    ('depth', {'block': BN, 'layers': 20, 'batch': 256}),
+    ('depth', {'block': BN, 'layers': 40, 'batch': 256}),
 ]  # fmt: skip
 
 
