@@ -113,6 +113,30 @@ class Changed(Fault):
         )
 
 
+def output_of(layer: Callable[..., Any], X: torch.Tensor) -> torch.Tensor:
+    """Return what a layer gives for a copy of X, which must stay as it is.
+
+    Raises
+    ------
+    NotImplementedError : nothing, or `...`: not tried yet
+    Fault : no tensor
+    Changed : the copy was written into
+    """
+    given = X.clone()
+    Y: object = layer(given)
+    if Y is None or Y is ...:
+        raise NotImplementedError
+    if not isinstance(Y, torch.Tensor):
+        kind = type(Y).__name__
+        raise Fault(
+            f'`forward`要返回一个张量，返回的是`{kind}`',
+            f'`forward` should return a tensor and returns `{kind}`',
+        )
+    if not torch.equal(given, X):
+        raise Changed('X')
+    return Y
+
+
 class Nothing(Fault):
     """An answer came back without a result."""
 

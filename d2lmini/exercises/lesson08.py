@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from d2lmini.exercises.compare import show
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
-from d2lmini.exercises.guard import Changed
+from d2lmini.exercises.guard import output_of
 from d2lmini.show.lang import Fault
 
 Make = Callable[..., Any]
@@ -36,15 +36,7 @@ def _layer(
     """Return what a layer gives in both modes, and its gradients."""
     layer = make(*sizes, eps=eps)
     learned = [_set(layer, name, sizes[-1]) for name in names]
-    given = X.clone()
-    Y: object = layer(given)
-    if Y is None or Y is ...:
-        raise NotImplementedError
-    if not isinstance(Y, Tensor):
-        kind = type(Y).__name__
-        raise Fault(f'要返回张量，来的是`{kind}`', f'got `{kind}`, no tensor')
-    if not torch.equal(given, X):
-        raise Changed('X')
+    Y = output_of(layer, X)
     seen: Results = {('输出', 'the output'): Y.detach()}
     still = layer.eval()(X.clone())
     seen['评估模式下的输出', 'the output in evaluation mode'] = still
