@@ -8,7 +8,7 @@ from unicodedata import east_asian_width
 import tidy
 from notebook_lint import ROOT, Cell, Faults, Lesson
 
-KILOBYTES = {'01': 600, '05': 600, '07': 400}  # many pictures
+KILOBYTES = {'01': 600, '05': 600}  # where pictures are the lesson
 WIDGET_STATE = 'application/vnd.jupyter.widget-state+json'
 WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json'
 PICTURES = ('image/png', 'image/jpeg', 'image/svg+xml')
