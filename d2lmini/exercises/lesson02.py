@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from d2lmini.exercises.engine import Edit, Exercise, Wrong, named
+from d2lmini.exercises.engine import Edit, Exercise, Mistake, Wrong, named
 
 check_x_hat = Exercise(
     'x_hat',
@@ -90,6 +90,32 @@ SLIPS = {
     ),
 }
 
+
+def under_the_root(var: str, eps: str = 'eps') -> dict[str, Mistake]:
+    """Return the mistakes in an answer's `torch.sqrt(var + eps)`."""
+    root = f'torch.sqrt({var} + {eps})'
+    return {
+        'no-eps': Edit(
+            f' + {eps}',
+            '',
+            '没有用上`eps`：根号下还有什么？',
+            '`eps` is not used: what else stands under the root?',
+        ),
+        'eps-outside': Edit(
+            root,
+            f'(torch.sqrt({var}) + {eps})',
+            '`eps`加在了根号外面：公式里它在哪里？',
+            '`eps` is added outside the root: where has the formula got it?',
+        ),
+        'no-root': Edit(
+            root,
+            f'({var} + {eps})',
+            '还没有开方：归一化除以的是什么？',
+            'The square root is missing: what does normalizing divide by?',
+        ),
+    }
+
+
 check_statistics = Exercise(
     'statistics',
     statistics,
@@ -137,24 +163,7 @@ check_undo = Exercise(
     undo,
     [(SMALL, 2.0), lambda: (images(4, 3, 3, 2), 1e-5)],
     {
-        'no-eps': Edit(
-            ' + eps',
-            '',
-            '`gamma`差一点：归一化除以的不只是标准差，还有`eps`。',
-            '`gamma` is a little off: normalizing has `eps` in it too.',
-        ),
-        'eps-outside': Edit(
-            '(var + eps)',
-            '(var) + eps',
-            '`eps`加在了根号外面。第三行里它在哪里？',
-            '`eps` is added outside the root. Where does line three have it?',
-        ),
-        'no-root': Edit(
-            'torch.sqrt',
-            '',
-            '`gamma`还没有开方：归一化除以的是什么？',
-            '`gamma` lacks the root: what does normalizing divide by?',
-        ),
+        **under_the_root('var'),
         'upside-down': Edit(
             'torch.sqrt',
             '1 / torch.sqrt',
@@ -243,12 +252,7 @@ check_conv_backward = Exercise(
             '`g_X`里少了`gamma`。',
             '`gamma` is missing from `g_X`.',
         ),
-        'no-eps': Edit(
-            ' + eps',
-            '',
-            '`s`里少了`eps`。',
-            '`eps` is missing from `s`.',
-        ),
+        **under_the_root('var'),
         **SLIPS,
         'examples-only': [
             SLIPS['examples-only'],

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from d2lmini.exercises.compare import show
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
 from d2lmini.exercises.guard import output_of
+from d2lmini.exercises.lesson02 import SLIPS, under_the_root
 from d2lmini.show.lang import Fault
 
 Make = Callable[..., Any]
@@ -102,26 +103,12 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
             'This divides by the standard deviation. The root mean square '
             'has no mean subtracted.',
         ),
-        'no-root': Edit(
-            'torch.sqrt(mean_square + self.eps)',
-            '(mean_square + self.eps)',
-            '除以的是平方的均值，还没有开方。',
-            'This divides by the mean square: the square root is missing.',
-        ),
+        **under_the_root('mean_square', 'self.eps'),
         'sum': Edit(
             '.mean(dim',
             '.sum(dim',
             '平方是加起来的，没有除以个数。',
             'The squares are summed, not averaged.',
-        ),
-        'eps-outside': Edit(
-            'torch.sqrt(mean_square + self.eps)',
-            '(torch.sqrt(mean_square) + self.eps)',
-            '`eps`加在了根号外面。',
-            '`eps` is added outside the square root.',
-        ),
-        'no-eps': Edit(
-            ' + self.eps', '', '没有用上`eps`。', '`eps` is not used.'
         ),
         'whole-input': Edit(
             '.mean(dim=-1, keepdim=True)',
@@ -145,12 +132,7 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
         'no-gamma': Edit(
             'self.gamma * X', 'X', '没有乘`gamma`。', '`gamma` is missing.'
         ),
-        'no-keepdim': Edit(
-            ', keepdim=True',
-            '',
-            '求均值时少了`keepdim=True`，后面的形状对不上。',
-            'Without `keepdim=True` in the mean the shapes do not fit.',
-        ),
+        'no-keepdim': SLIPS['no-keepdim'],
     },
     see=lambda make, *case: _layer(make, *case, 'gamma'),
 )
@@ -226,27 +208,8 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
             '每个位置自己求了均值：位置也要合在一起。',
             'Each position has its own mean: pool the positions too.',
         ),
-        'unbiased': Edit(
-            ', correction=0',
-            '',
-            '方差除以了n-1：`var`要加`correction=0`。',
-            'The variance is divided by n - 1: give `var` `correction=0`.',
-        ),
-        'no-root': Edit(
-            'torch.sqrt(var + self.eps)',
-            '(var + self.eps)',
-            '除以的是方差，还没有开方。',
-            'This divides by the variance: the square root is missing.',
-        ),
-        'eps-outside': Edit(
-            'torch.sqrt(var + self.eps)',
-            '(torch.sqrt(var) + self.eps)',
-            '`eps`加在了根号外面。',
-            '`eps` is added outside the square root.',
-        ),
-        'no-eps': Edit(
-            ' + self.eps', '', '没有用上`eps`。', '`eps` is not used.'
-        ),
+        'unbiased': SLIPS['unbiased'],
+        **under_the_root('var', 'self.eps'),
         'mean-kept': Edit(
             '(groups - mean)',
             'groups',
@@ -342,18 +305,8 @@ check_channel_norm = Exercise(
             '这是批量归一化：样本之间求了均值。',
             'This is batch norm, with means across examples.',
         ),
-        'unbiased': Edit(
-            ', correction=0',
-            '',
-            '方差除以了n-1：`var`要加`correction=0`。',
-            'The variance is divided by n - 1: give `var` `correction=0`.',
-        ),
-        'eps-outside': Edit(
-            'torch.sqrt(var + eps)',
-            '(torch.sqrt(var) + eps)',
-            '`eps`加在了根号外面。',
-            '`eps` is added outside the square root.',
-        ),
+        'unbiased': SLIPS['unbiased'],
+        **under_the_root('var'),
         'last-axis-affine': Edit(
             '.view(-1, 1, 1)',
             '',
@@ -435,18 +388,7 @@ check_fold = Exercise(
         ),
     ],
     {
-        'no-eps': Edit(
-            ' + norm.eps',
-            '',
-            '少了`eps`：评估时它也在方差上。',
-            '`eps` is missing: evaluation adds it to the variance too.',
-        ),
-        'no-root': Edit(
-            'torch.sqrt(norm.running_var + norm.eps)',
-            '(norm.running_var + norm.eps)',
-            '除以的是方差，还没有开方。',
-            'This divides by the variance: the square root is missing.',
-        ),
+        **under_the_root('norm.running_var', 'norm.eps'),
         'columns': Edit(
             'gain.view(-1, 1)',
             'gain',
