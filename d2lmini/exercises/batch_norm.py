@@ -24,7 +24,13 @@ from d2lmini.exercises.engine import (
     Results,
     Seen,
 )
-from d2lmini.exercises.guard import Changed, output_of
+from d2lmini.exercises.guard import (
+    Changed,
+    fill,
+    gradients_of,
+    output_of,
+    tensor_of,
+)
 from d2lmini.exercises.report import Report
 from d2lmini.norm import TENSORS
 from d2lmini.show.lang import Fault
@@ -87,7 +93,7 @@ def see_function(fn: Callable[..., Any], *args: Any) -> Results:
         seen['Y (training=False)'] = call(X.clone(), kept, False)[0].detach()
     x = X.clone().requires_grad_()
     Y, new, learned = call(x, memory, training)
-    seen |= _gradients(Y, {'X': x, 'gamma': learned[0], 'beta': learned[1]})
+    seen |= gradients_of(Y, {'X': x, 'gamma': learned[0], 'beta': learned[1]})
     seen['moving_mean.requires_grad'] = new[0].requires_grad
     seen['moving_var.requires_grad'] = new[1].requires_grad
     with torch.no_grad():
@@ -121,19 +127,6 @@ def _refusal(attempt: Callable[[], Any]) -> Results:
     return {'raises': 'nothing'}
 
 
-def _gradients(Y: Tensor, sources: dict[str, Tensor]) -> Results:
-    """Return the gradients of an uneven sum of Y; of a plain one, X's is 0."""
-    seen: Results = dict.fromkeys(f'{name}.grad' for name in sources)
-    asked = {name: x for name, x in sources.items() if x.requires_grad}
-    if not Y.requires_grad:
-        return seen
-    total = (Y * torch.arange(Y.numel()).cos().reshape(Y.shape)).sum()
-    found = torch.autograd.grad(total, [*asked.values()], allow_unused=True)
-    for name, each in zip(asked, found, strict=True):
-        seen[f'{name}.grad'] = None if each is None else each.flatten()
-    return seen
-
-
 def _scene(
     see: Scene,
     zh: str,
@@ -149,18 +142,6 @@ def _scene(
     return Case((see,), zh, en, tolerance)
 
 
-def _find(layer: nn.Module, what: str) -> Tensor:
-    """Return a tensor of a layer, or of one inside it, by its norm.TENSORS."""
-    for module in layer.modules():
-        for name in TENSORS[what]:
-            tensor = getattr(module, name, None)
-            if isinstance(tensor, Tensor):
-                return tensor
-    known = [f'`{name}`' for name in TENSORS[what]]
-    zh, en = '或'.join(known), ' or '.join(known)
-    raise Fault(f'层里没有{zh}', f'the layer has no {en}')
-
-
 def _build(make: Make, num_dims: int, **options: float) -> nn.Module:
     """Build a layer that trains, with an uneven gamma and beta."""
     layer = make(C, num_dims, **options)
@@ -171,22 +152,14 @@ def _build(make: Make, num_dims: int, **options: float) -> nn.Module:
             f'it should make an `nn.Module` and makes `{kind}`',
         )
     for what, row in (('gamma', [2.0, -1]), ('beta', [0.5, 3])):
-        tensor = _find(layer, what)
-        if tensor.numel() != C:
-            shape = tuple(tensor.shape)
-            raise Fault(
-                f'`{what}`应该每个通道一个数，共{C}个，形状却是`{shape}`',
-                f'`{what}` should hold a number a channel, {C} in all, but '
-                f'has the shape `{shape}`',
-            )
-        tensor.data.copy_(torch.tensor(row).reshape(tensor.shape))
+        fill(layer, what, torch.tensor(row))
     return layer.train()
 
 
 def _held(layer: nn.Module, *whats: str) -> Results:
     """Return tensors of a layer by name; the moving averages by default."""
     return {
-        TENSORS[what][0]: _flat(_find(layer, what))
+        TENSORS[what][0]: _flat(tensor_of(layer, what))
         for what in whats or ('mean', 'var')
     }
 
@@ -228,10 +201,10 @@ def trains(
         seen = _step(_build(make, X.dim(), **options), X)
         layer = _build(make, X.dim(), **options)
         x = X.clone().requires_grad_()
-        learned = {what: _find(layer, what) for what in ('gamma', 'beta')}
-        seen |= _gradients(layer(x), {'X': x, **learned})
+        learned = {what: tensor_of(layer, what) for what in ('gamma', 'beta')}
+        seen |= gradients_of(layer(x), {'X': x, **learned})
         for what in ('mean', 'var'):
-            alone = _find(layer, what).grad_fn is None
+            alone = tensor_of(layer, what).grad_fn is None
             seen[f'{TENSORS[what][0]}.grad_fn is None'] = alone
         return seen
 
@@ -280,7 +253,7 @@ def is_double(make: Make) -> Results:
     """Look at the types after `.double()`."""
     layer = _build(make, 2).double()
     return {
-        f'{names[0]}.dtype': str(_find(layer, what).dtype)
+        f'{names[0]}.dtype': str(tensor_of(layer, what).dtype)
         for what, names in TENSORS.items()
     }
 
@@ -794,7 +767,7 @@ def _lacks_options(cls: Any) -> bool:
 def _draws(cls: Any) -> bool:
     layers = cls(2, 2), cls(2, 2)
     return any(
-        not torch.equal(_find(layers[0], what), _find(layers[1], what))
+        not torch.equal(tensor_of(layers[0], what), tensor_of(layers[1], what))
         for what in ('gamma', 'beta')
     )
 

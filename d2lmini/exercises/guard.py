@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
+from d2lmini.norm import TENSORS
 from d2lmini.show.lang import Fault
 
 LIMIT = 5.0  # seconds that one run may take
@@ -113,7 +115,7 @@ class Changed(Fault):
         )
 
 
-def output_of(layer: Callable[..., Any], X: torch.Tensor) -> torch.Tensor:
+def output_of(layer: Callable[..., Any], X: Tensor) -> Tensor:
     """Return what a layer gives for a copy of X, which must stay as it is.
 
     Raises
@@ -126,7 +128,7 @@ def output_of(layer: Callable[..., Any], X: torch.Tensor) -> torch.Tensor:
     Y: object = layer(given)
     if Y is None or Y is ...:
         raise NotImplementedError
-    if not isinstance(Y, torch.Tensor):
+    if not isinstance(Y, Tensor):
         kind = type(Y).__name__
         raise Fault(
             f'`forward`要返回一个张量，返回的是`{kind}`',
@@ -135,6 +137,50 @@ def output_of(layer: Callable[..., Any], X: torch.Tensor) -> torch.Tensor:
     if not torch.equal(given, X):
         raise Changed('X')
     return Y
+
+
+def tensor_of(layer: nn.Module, what: str) -> Tensor:
+    """Return a tensor of a layer, or of one inside it, by its norm.TENSORS."""
+    for module in layer.modules():
+        for name in TENSORS[what]:
+            tensor = getattr(module, name, None)
+            if isinstance(tensor, Tensor):
+                return tensor
+    known = [f'`{name}`' for name in TENSORS[what]]
+    zh, en = '或'.join(known), ' or '.join(known)
+    raise Fault(f'层里没有{zh}', f'the layer has no {en}')
+
+
+def fill(layer: nn.Module, what: str, values: Tensor) -> Tensor:
+    """Give a layer's gamma or beta other numbers, and return it.
+
+    Raises
+    ------
+    Fault : it is not there, or not for as many channels
+    """
+    tensor, n = tensor_of(layer, what), len(values)
+    if tensor.numel() != n:
+        shape = tuple(tensor.shape)
+        raise Fault(
+            f'`{what}`应该每个通道一个数，共{n}个，形状却是`{shape}`',
+            f'`{what}` should hold a number a channel, {n} in all, but has '
+            f'the shape `{shape}`',
+        )
+    tensor.data.copy_(values.reshape(tensor.shape))
+    return tensor
+
+
+def gradients_of(Y: Tensor, sources: dict[str, Tensor]) -> dict[Any, Any]:
+    """Return the gradients of an uneven sum of Y; of a plain one, X's is 0."""
+    seen: dict[Any, Any] = dict.fromkeys(f'{name}.grad' for name in sources)
+    asked = {name: x for name, x in sources.items() if x.requires_grad}
+    if not Y.requires_grad:
+        return seen
+    total = (Y * torch.arange(Y.numel()).cos().reshape(Y.shape)).sum()
+    found = torch.autograd.grad(total, [*asked.values()], allow_unused=True)
+    for name, each in zip(asked, found, strict=True):
+        seen[f'{name}.grad'] = None if each is None else each.flatten()
+    return seen
 
 
 class Nothing(Fault):

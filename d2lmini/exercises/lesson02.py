@@ -49,9 +49,10 @@ SMALL = torch.tensor([[[[1.0, 3]], [[0, 10]]], [[[5, 7]], [[20, 10]]]])
 
 
 def images(*shape: int, seed: int = 0) -> Tensor:
-    """Return random images (N, C, H, W), each channel wider than the last."""
+    """Return random numbers (N, C, ...), each channel wider than the last."""
     numbers = torch.Generator().manual_seed(seed)
-    scale = torch.arange(1.0, shape[1] + 1).reshape(1, -1, 1, 1)
+    scale = torch.arange(1.0, shape[1] + 1)
+    scale = scale.reshape(-1, *(1,) * (len(shape) - 2))
     return scale * torch.randn(shape, generator=numbers) + 2
 
 

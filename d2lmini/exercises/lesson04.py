@@ -14,6 +14,7 @@ from d2lmini.exercises.engine import (
     Wrong,
     named,
 )
+from d2lmini.exercises.lesson02 import images
 from d2lmini.norm import BatchNorm
 
 State = dict[str, Tensor]
@@ -30,9 +31,7 @@ def _output(answer: Callable[..., Any], X: Tensor) -> Results:
 
 
 def _input(*shape: int) -> Case:
-    numbers = torch.Generator().manual_seed(0)
-    X = 3 * torch.randn(shape, generator=numbers) + 1
-    return Case((X,), f'`X`：`{shape}`', f'`X`: `{shape}`')
+    return Case((images(*shape),), f'`X`：`{shape}`', f'`X`: `{shape}`')
 
 
 check_norm_for = Exercise(

@@ -1,6 +1,6 @@
 """Your turn in lesson 08: two layers of the family, and one that is gone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,47 +8,28 @@ from torch import Tensor, nn
 
 from d2lmini.exercises.compare import show
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
-from d2lmini.exercises.guard import output_of
-from d2lmini.exercises.lesson02 import SLIPS, under_the_root
+from d2lmini.exercises.guard import fill, gradients_of, output_of
+from d2lmini.exercises.lesson02 import SLIPS, images, under_the_root
 from d2lmini.show.lang import Fault
 
 Make = Callable[..., Any]
-TORCHS = {'gamma': 'weight', 'beta': 'bias'}
-
-
-def _set(layer: nn.Module, name: str, C: int) -> Tensor:
-    """Give a layer an uneven gamma or beta, one number per channel."""
-    tensor = getattr(layer, name, getattr(layer, TORCHS[name], None))
-    if not isinstance(tensor, Tensor):
-        raise Fault(f'层里没有`{name}`', f'the layer has no `{name}`')
-    if tensor.numel() != C:
-        raise Fault(
-            f'`{name}`应有{C}个数，来了{tensor.numel()}个',
-            f'`{name}` should hold {C} numbers and has {tensor.numel()}',
-        )
-    row = torch.arange(1.0, C + 1) if name == 'gamma' else torch.arange(C) / 2
-    tensor.data.copy_(row.reshape(tensor.shape))
-    return tensor
 
 
 def _layer(
     make: Make, sizes: tuple[int, ...], X: Tensor, eps: float, *names: str
 ) -> Results:
     """Return what a layer gives in both modes, and its gradients."""
-    layer = make(*sizes, eps=eps)
-    learned = [_set(layer, name, sizes[-1]) for name in names]
+    layer, C = make(*sizes, eps=eps), sizes[-1]
+    rows = {'gamma': torch.arange(1.0, C + 1), 'beta': torch.arange(C) / 2}
+    learned = {name: fill(layer, name, rows[name]) for name in names}
     Y = output_of(layer, X)
-    seen: Results = {('输出', 'the output'): Y.detach()}
-    still = layer.eval()(X.clone())
-    seen['评估模式下的输出', 'the output in evaluation mode'] = still
-    uneven = torch.arange(Y.numel()).cos().reshape(Y.shape)
-    total = (Y * uneven).sum()
-    found: Sequence[Tensor | None] = [None] * len(names)
-    if total.requires_grad:
-        found = torch.autograd.grad(total, learned, allow_unused=True)
-    for name, each in zip(names, found, strict=True):
-        seen[f'{name}.grad'] = None if each is None else each.flatten()
-    return seen
+    return {
+        ('输出', 'the output'): Y.detach(),
+        ('评估模式下的输出', 'the output in evaluation mode'): layer.eval()(
+            X.clone()
+        ),
+        **gradients_of(Y, learned),
+    }
 
 
 def _case(X: Tensor, *sizes: int, eps: float = 1e-5) -> Case:
@@ -57,13 +38,6 @@ def _case(X: Tensor, *sizes: int, eps: float = 1e-5) -> Case:
         at = (f'`X = {show(X)}`',) * 2
     told = f'`{sizes}`, `eps = {eps}`'
     return Case((sizes, X, eps), f'{told}，{at[0]}', f'{told}, {at[1]}')
-
-
-def _images(*shape: int) -> Tensor:
-    numbers = torch.Generator().manual_seed(0)
-    steps = torch.arange(1.0, shape[1] + 1)  # no two channels are alike
-    steps = steps.reshape(-1, *(1,) * (len(shape) - 2))
-    return steps * (1 + torch.randn(shape, generator=numbers))
 
 
 class RMSNorm(nn.Module):
@@ -86,7 +60,7 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
     [
         _case(torch.tensor([[1.0, 7], [5, 5]]), 2),
         _case(torch.tensor([[0.3, 0.4]]), 2, eps=0.1),
-        _case(_images(2, 3, 4), 4),
+        _case(images(2, 3, 4), 4),
     ],
     {
         'centred': Edit(
@@ -169,8 +143,8 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
     [
         _case(_TINY, 2, 4),
         _case(_TINY / 10, 1, 4, eps=0.1),
-        _case(_images(2, 6, 3, 2), 2, 6),
-        _case(_images(2, 4, 3, 4), 4, 4),
+        _case(images(2, 6, 3, 2), 2, 6),
+        _case(images(2, 4, 3, 4), 4, 4),
     ],
     {
         'not-neighbours': Edit(
@@ -252,7 +226,7 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
 def _meets_last_axis(make: Make) -> bool:
     """Tell whether gamma scales the last axis, where its size fits."""
     layer = make(1, 4)
-    _set(layer, 'gamma', 4)
+    fill(layer, 'gamma', torch.arange(1.0, 5))
     X = torch.arange(1.0, 17).reshape(1, 4, 1, 4)
     shares = layer(X) / make(1, 4)(X)
     return bool(torch.allclose(shares[0, :, 0], torch.arange(1.0, 5)))
@@ -276,7 +250,7 @@ check_channel_norm = Exercise(
     channel_norm,
     [
         _affine(torch.tensor([[[[1.0, 3]], [[5, 5]]]]), 1e-5),
-        lambda: _affine(_images(2, 3, 4, 3) / 10, 0.1),
+        lambda: _affine(images(2, 3, 4, 3) / 10, 0.1),
     ],
     {
         'whole-image': Edit(
@@ -352,6 +326,11 @@ def _pair(
     return layer, norm.eval()
 
 
+def _folds(wide: int, width: int, eps: float = 1e-5) -> Case:
+    told = f'`nn.Linear({wide}, {width})`, `eps = {eps}`'
+    return Case(lambda: _pair(eps, wide, width), told, told)
+
+
 def _folded(answer: Callable[..., Any], layer: Any, norm: Any) -> Results:
     X = torch.randn(
         5, layer.in_features, generator=torch.Generator().manual_seed(2)
@@ -374,19 +353,7 @@ def _folded(answer: Callable[..., Any], layer: Any, norm: Any) -> Results:
 check_fold = Exercise(
     'fold',
     fold,
-    [
-        Case(
-            lambda: _pair(1e-5, 1, 1), '`nn.Linear(1, 1)`', '`nn.Linear(1, 1)`'
-        ),
-        Case(
-            lambda: _pair(0.1, 3, 2),
-            '`nn.Linear(3, 2)`, `eps = 0.1`',
-            '`nn.Linear(3, 2)`, `eps = 0.1`',
-        ),
-        Case(
-            lambda: _pair(1e-5, 4, 4), '`nn.Linear(4, 4)`', '`nn.Linear(4, 4)`'
-        ),
-    ],
+    [_folds(1, 1), _folds(3, 2, eps=0.1), _folds(4, 4)],
     {
         **under_the_root('norm.running_var', 'norm.eps'),
         'columns': Edit(
