@@ -466,8 +466,15 @@ def _scale(ax: Any, log: str) -> None:
         ax.set(**{f'{name}scale': 'log'})
         axis = getattr(ax, f'{name}axis')
         # Powers of ten would have exponents too small to read.
-        axis.set_major_formatter(lambda value, _: f'{value:g}')
+        axis.set_major_formatter(partial(_power, axis))
         axis.set_minor_formatter(partial(_between, axis))
+
+
+def _power(axis: Any, value: float, _: Any) -> str:
+    """Write a power of ten, as 1e-4 wherever one needs an exponent."""
+    if axis.get_view_interval()[0] >= 1e-4:
+        return f'{value:g}'
+    return f'{value:.0e}'.replace('e-0', 'e-').replace('e+00', '')
 
 
 def _between(axis: Any, value: float, _: Any) -> str:
