@@ -540,24 +540,14 @@ def _sees(mistake: Seen, answer: Any) -> bool:
     return run(partial(mistake.test, answer)).value is True
 
 
-def _spoils(exercise: Exercise, mistake: Mistake, trials: list[Trial]) -> bool:
-    """Tell whether a mistake fails a case that the answer has right."""
-    return not all(
-        trial.agrees(
-            _made(exercise, mistake, trial.case), trial.want, *trial.want
-        )
-        for trial in trials
-        if trial.ok
-    )
-
-
 def _roughly(exercise: Exercise, trials: list[Trial]) -> Mistake | None:
     """Return a rough mistake that spoils the first case, and none right."""
-    first = trials[0]
+    failed = [trial for trial in trials if not trial.ok]
+    may = {(trial.case, key) for trial in failed for key in trial.want}
     for mistake in exercise.known:
-        if mistake.rough and not _spoils(exercise, mistake, trials):
-            made = _made(exercise, mistake, first.case)
-            if not first.agrees(made, first.want, *first.want):
+        if mistake.rough:
+            spots = _spoiled(exercise, mistake, trials, may)
+            if spots <= may and trials[0].case in dict(spots):
                 return mistake
     return None
 
