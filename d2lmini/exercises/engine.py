@@ -547,7 +547,8 @@ def _roughly(exercise: Exercise, trials: list[Trial]) -> Mistake | None:
     for mistake in exercise.known:
         if mistake.rough:
             spots = _spoiled(exercise, mistake, trials, may)
-            if spots <= may and trials[0].case in dict(spots):
+            first = any(case is trials[0].case for case, _ in spots)
+            if spots <= may and first:
                 return mistake
     return None
 
