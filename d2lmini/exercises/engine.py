@@ -179,7 +179,8 @@ class Exercise:
     see : callable
         `see(answer, *args)` returns what is compared, by name.
     may_change : tuple of str, the arguments that may be written into
-    source : str, what edits change; by default the source of `right`
+    source : str, what edits change; by default the solution's text
+    text : str, the solution; by default the source of `right`
     """
 
     name: str
@@ -192,6 +193,7 @@ class Exercise:
     see: Callable[..., Results] = returned
     may_change: tuple[str, ...] = ()
     source: str = ''
+    text: str = ''
 
     def __post_init__(self) -> None:
         self.cases = tuple(map(_case, self.cases))
@@ -211,7 +213,7 @@ class Exercise:
         """The solution's text."""
         if not callable(self.right):
             return f'{self.name} = {show(self.right)}'
-        return dedent(inspect.getsource(self.right))
+        return self.text or dedent(inspect.getsource(self.right))
 
     @property
     def arguments(self) -> list[str]:

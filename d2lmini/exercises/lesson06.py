@@ -4,7 +4,6 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from inspect import getsource
 from types import FunctionType
@@ -420,17 +419,7 @@ def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
     }
 
 
-@dataclass(eq=False)
-class _WithClasses(Exercise):
-    """An exercise whose answer is all of its source."""
-
-    @property
-    def answer(self) -> str:
-        """The solution's text."""
-        return self.source
-
-
-check_freeze_norms = _WithClasses(
+check_freeze_norms = Exercise(
     'freeze_norms',
     freeze_norms,
     [Case(lambda: (deep_net(),), *NET)],
@@ -490,7 +479,7 @@ check_freeze_norms = _WithClasses(
         ],
     },
     see=_fine_tuned,
-    source='\n\n'.join(
+    text='\n\n'.join(
         getsource(part) for part in (Frozen1d, Frozen2d, freeze_norms)
     ),
 )
