@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import getsource
 from types import FunctionType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -335,7 +335,7 @@ check_refresh = Exercise(
 class Frozen1d(nn.BatchNorm1d):
     """A layer for (N, C) that always normalizes by its moving averages."""
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> 'Frozen1d':
         """Stay in evaluation mode."""
         return super().train(False)
 
@@ -343,7 +343,7 @@ class Frozen1d(nn.BatchNorm1d):
 class Frozen2d(nn.BatchNorm2d):
     """A layer for (N, C, H, W) that does so."""
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> 'Frozen2d':
         """Stay in evaluation mode."""
         return super().train(False)
 
