@@ -119,12 +119,7 @@ def _kind(got: Any, want: Any) -> Words:
 
 
 def show(value: Any) -> str:
-    """Return a value as short as it can be read.
-
-    Parameters
-    ----------
-    value : any; tensors as nested lists, with four digits
-    """
+    """Return a value as short as it can be read, with four digits."""
     if isinstance(value, Tensor):
         return _tensor(value)
     if isinstance(value, bool) or not isinstance(value, Number):

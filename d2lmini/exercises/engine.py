@@ -144,12 +144,7 @@ def returned(answer: Code, *args: Any) -> Results:
 
 
 def named(*names: Name) -> Callable[..., Results]:
-    """Look at several values that an answer returns, by their names.
-
-    Parameters
-    ----------
-    *names : str, as in code, or (zh, en)
-    """
+    """Look at several values that an answer returns, by their names."""
 
     def see(answer: Code, *args: Any) -> Results:
         values = answer(*args)
@@ -229,17 +224,7 @@ def _case(given: Any) -> Case:
 
 
 def edited(exercise: Exercise, changes: Sequence[tuple[str, str]]) -> Code:
-    """Return the right answer with some of its words replaced.
-
-    Parameters
-    ----------
-    exercise : Exercise
-    changes : of (old, new)
-
-    Raises
-    ------
-    LookupError : an old one does not stand there
-    """
+    """Return the right answer with (old, new) words, or raise LookupError."""
     source = exercise.source or exercise.answer
     for old, new in changes:
         if old not in source:
@@ -533,13 +518,11 @@ def _best_of(
 def _seen(exercise: Exercise, answer: Any) -> Mistake | None:
     """Return the first mistake whose own look at the answer finds it."""
     for mistake in exercise.known:
-        if isinstance(mistake, Seen) and _sees(mistake, answer):
-            return mistake
+        if isinstance(mistake, Seen):
+            look = partial(mistake.test, answer)
+            if run(look).value is True:
+                return mistake
     return None
-
-
-def _sees(mistake: Seen, answer: Any) -> bool:
-    return run(partial(mistake.test, answer)).value is True
 
 
 def _roughly(exercise: Exercise, trials: list[Trial]) -> Mistake | None:

@@ -74,18 +74,7 @@ def _interrupt(thread: int) -> None:
 
 
 def limited(call: Callable[[], Any], seconds: float) -> Any:
-    """Return what `call` returns, or stop it.
-
-    Parameters
-    ----------
-    call : callable without arguments
-    seconds : float
-
-    Raises
-    ------
-    TooLong : it was still running then
-    Exception : what `call` raises
-    """
+    """Return what `call` returns; raise TooLong if it still runs then."""
     watch = _Watch(seconds)
     try:
         return call()
@@ -98,12 +87,7 @@ def limited(call: Callable[[], Any], seconds: float) -> Any:
 
 
 class Changed(Fault):
-    """An input was written into.
-
-    Parameters
-    ----------
-    name : str, the input's
-    """
+    """An input, called `name`, was written into."""
 
     key = 'changed'
 
@@ -263,7 +247,9 @@ def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
             trouble = Trouble('untried', '还没有做', 'not tried yet')
         except Fault as e:
             key = getattr(e, 'key', 'kind')
-            trouble = Trouble(key, f'{e.zh}。', f'{_upper(e.en)}.', what_of(e))
+            trouble = Trouble(
+                key, f'{e.zh}。', f'{e.en[0].upper()}{e.en[1:]}.', what_of(e)
+            )
         except (Exception, SystemExit) as e:
             trouble = _raised(e)
     return Outcome(value, trouble, printed.getvalue())
@@ -309,20 +295,11 @@ class _Kept(io.StringIO):
 
 
 def what_of(error: BaseException) -> str:
-    """Return an error's kind and words, the same wherever it was raised.
-
-    Parameters
-    ----------
-    error : exception
-    """
+    """Return an error's kind and words, the same wherever it was raised."""
     if isinstance(error, Fault):
         return error.en
     what = f'{type(error).__name__}: {error}'.strip().removesuffix(':')
     return shorten(what.replace('`', "'"), 160, placeholder=' …')
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _raised(error: BaseException) -> Trouble:

@@ -147,15 +147,7 @@ def _html(line: str) -> str:
 def lines_of(
     trials: list[Trial], n: int, example: Example, hint: Words | None
 ) -> tuple[Words, ...]:
-    """Return what is told of an answer that is not right.
-
-    Parameters
-    ----------
-    trials : list of Trial, of which one failed
-    n : int, how many cases there are
-    example : Example, of the first that failed
-    hint : (zh, en) of the mistake that is named, or None
-    """
+    """Return what is told where an example, of n cases, went wrong first."""
     failed = next(trial for trial in trials if not trial.ok)
     found = [*_right(trials, n), *_wrong(failed), *example.lines()]
     found += printed(trials)
