@@ -50,10 +50,9 @@ def difference(got: Any, want: Any, tolerance: float) -> Words | None:
             n, m = len(want), len(got)
             return f'应有{n}项，来了{m}项。', f'Should be {n} things, got {m}.'
         return _first(list(zip(got, want, strict=True)), tolerance)
-    if isinstance(got, (Tensor, np.ndarray, np.generic)) and got.size:
-        one = got.numel() if isinstance(got, Tensor) else got.size
-        if one == 1:
-            got = got.item()
+    arrays = Tensor, np.ndarray, np.generic
+    if isinstance(got, arrays) and len(got.reshape(-1)) == 1:
+        got = got.item()
     if isinstance(want, (bool, str)) or want is None:
         if isinstance(got, str) and isinstance(want, str):
             got, want = got.strip().casefold(), want.strip().casefold()
@@ -119,25 +118,17 @@ def _kind(got: Any, want: Any) -> Words:
 
 
 def show(value: Any) -> str:
-    """Return a value as short as it can be read, with four digits."""
-    if isinstance(value, Tensor):
-        return _tensor(value)
-    if isinstance(value, bool) or not isinstance(value, Number):
-        return _other(value)
-    return _number(value)
-
-
-def _number(value: Any) -> str:
-    """Return a number with four digits, a whole one with all of them."""
-    if not isinstance(value, float):
-        return str(value)
-    whole = value.is_integer() and abs(value) < 1e6
-    return str(int(value)) if whole else f'{value:.4g}'
-
-
-def _other(value: Any) -> str:
+    """Return a value as short as it can be read: four digits, nested lists."""
     if isinstance(value, np.ndarray):
-        return show(torch.as_tensor(value))
+        value = torch.as_tensor(value)
+    if isinstance(value, Tensor):
+        if value.numel() <= MANY:
+            return show(value.tolist())
+        first = show(value.flatten()[:6].tolist())
+        return f'{first[:-1]}, …] {tuple(value.shape)}'
+    if isinstance(value, float):  # a whole one with all its digits
+        whole = value.is_integer() and abs(value) < 1e6
+        return str(int(value)) if whole else f'{value:.4g}'
     if isinstance(value, Mapping):
         inside = ', '.join(f'{k}: {show(v)}' for k, v in value.items())
         return f'{{{inside}}}'
@@ -147,16 +138,3 @@ def _other(value: Any) -> str:
     if isinstance(value, nn.Module) or callable(value):
         return getattr(value, '__name__', type(value).__name__)
     return shorten(str(value), 200, placeholder=' …')
-
-
-def _tensor(value: Tensor) -> str:
-    def nested(numbers: Any) -> str:
-        if isinstance(numbers, list):
-            return f'[{", ".join(map(nested, numbers))}]'
-        return _number(numbers)
-
-    value = value.detach().cpu()
-    if value.numel() <= MANY:
-        return nested(value.tolist())
-    first = nested(value.flatten()[:6].tolist())
-    return f'{first[:-1]}, …] {tuple(value.shape)}'

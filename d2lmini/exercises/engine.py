@@ -405,11 +405,8 @@ def _example(exercise: Exercise, trial: Trial) -> Example:
     pairs = zip(exercise.arguments, args, strict=False)
     shown = '\n'.join(f'`{name} = {show(value)}`' for name, value in pairs)
     words = case.zh or shown, case.en or shown
-    if trial.trouble is not None:
-        key = next(iter(trial.want))
-        return Example(words, trial.want[key], None, key)
     key = trial.first_wrong
-    return Example(words, trial.want[key], trial.got[key], key)
+    return Example(words, trial.want[key], trial.got.get(key), key)
 
 
 # Naming the mistake, by what it does on the cases.

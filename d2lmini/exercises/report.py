@@ -33,8 +33,8 @@ class Trial:
 
     @property
     def first_wrong(self) -> Name:
-        """The name of the first result that is wrong."""
-        return next(iter(self.wrong))
+        """The name of the first result that is wrong; of all, if none came."""
+        return next(iter(self.wrong or self.want))
 
     def agrees(
         self, made: Outcome, other: dict[Name, Any], *keys: Name
