@@ -377,26 +377,27 @@ _ALSO_IN_EVAL = f"""if not training:
     {_SCALE}"""
 
 
-def _edit(*changes: tuple[str, str], zh: str = '', en: str = '') -> Edit:
+def _edit(*changes: tuple[str, str]) -> Edit:
     olds, news = zip(*changes, strict=True)
-    return Edit(olds, news, zh, en)
+    return Edit(olds, news)
 
 
-def _first(line: str, zh: str = '', en: str = '') -> Edit:
+def _first(line: str) -> Edit:
     """Return the mistake that begins with a line."""
-    return Edit(_N, f'{line}\n    {_N}', zh, en)
+    return Edit(_N, f'{line}\n    {_N}')
 
 
-def _before_scale(line: str, zh: str, en: str) -> Edit:
+def _before_scale(line: str) -> Edit:
     """Return the mistake to do something before `scale` is computed."""
-    return Edit(_SCALE, f'{line}\n    {_SCALE}', zh, en)
+    return Edit(_SCALE, f'{line}\n    {_SCALE}')
 
 
-def _unused(name: str, edit: Edit) -> Edit:
+def _unused(name: str, edit: Edit) -> Mistake:
     """Return the mistake to leave an argument out, with its hint."""
-    edit.zh = f'换一个`{name}`，结果不变。它在哪里用到？'
-    edit.en = f'Another `{name}` changes nothing. Where is it used?'
-    return edit
+    zh = f'换一个`{name}`，结果不变。它在哪里用到？'
+    return edit.hint(
+        zh, f'Another `{name}` changes nothing. Where is it used?'
+    )
 
 
 def _pools(dims: str, zh: str, en: str) -> list[Mistake]:
@@ -404,7 +405,8 @@ def _pools(dims: str, zh: str, en: str) -> list[Mistake]:
 
     Averages that are written in place raise other errors.
     """
-    return [Edit(_DIMS, dims, zh, en), _edit((_DIMS, dims), *_IN_PLACE)]
+    ways = _edit((_DIMS, dims)), _edit((_DIMS, dims), *_IN_PLACE)
+    return [way.hint(zh, en) for way in ways]
 
 
 def _both(
@@ -416,7 +418,7 @@ def _both(
 ) -> list[Mistake]:
     """Return the edits of two tensors: of both, of one, of the other."""
     ways = (one, other), (one,), (other,)
-    return [_edit(*way, *always, zh=zh, en=en) for way in ways]
+    return [_edit(*way, *always).hint(zh, en) for way in ways]
 
 
 _ONE_DIRECTION = (
@@ -426,14 +428,13 @@ _ONE_DIRECTION = (
 )
 MISTAKES: Mistakes = {
     'returns_swapped': Edit(
-        'Y, moving_mean, moving_var\n',
-        'Y, moving_var, moving_mean\n',
+        'Y, moving_mean, moving_var\n', 'Y, moving_var, moving_mean\n'
+    ).hint(
         '数都有，位置不对：返回的三样，次序是什么？',
         'The numbers are there, but not in place: what is their order?',
     ),
     'no_keepdim': [
-        Edit(
-            *_NO_KEEPDIM,
+        Edit(*_NO_KEEPDIM).hint(
             '打印均值的形状。减法从最后一轴开始对齐：对上的是通道吗？',
             'Print the shape of the mean. Subtraction lines up from the last '
             'axis: does it meet the channel?',
@@ -473,16 +474,14 @@ MISTAKES: Mistakes = {
         '最后一轴留了下来。`(N, C, H, W)`里，通道是哪个轴？',
         'The last axis is left. Which one of `(N, C, H, W)` is the channel?',
     ),
-    'axes_rows': Edit(_DIMS, '[0, 2][: X.dim() - 1]', *_ONE_DIRECTION),
+    'axes_rows': Edit(_DIMS, '[0, 2][: X.dim() - 1]').hint(*_ONE_DIRECTION),
     'axes_columns': _pools('[0, 3][: X.dim() - 1]', *_ONE_DIRECTION),
-    'always_trains': _first(
-        'training = True',
+    'always_trains': _first('training = True').hint(
         '两个模式做得一模一样。代码看过现在是哪个模式吗？',
         'Both modes do the same. Does your code look at which one it is?',
     ),
     'gradients_mode': [
-        _first(
-            'training = torch.is_grad_enabled()',
+        _first('training = torch.is_grad_enabled()').hint(
             '梯度一关，结果就变了。预测时也可能要梯度：是哪个模式，该看什么？',
             'Your code asks whether gradients are on, but prediction may '
             'need them too. What says which mode it is?',
@@ -490,8 +489,7 @@ MISTAKES: Mistakes = {
         _first('training = training and torch.is_grad_enabled()'),
         _first('training = training or torch.is_grad_enabled()'),
     ],
-    'mode_reversed': _first(
-        'training = not training',
+    'mode_reversed': _first('training = not training').hint(
         '两个模式好像对调了：哪一支该用这一批的统计量？',
         'The modes seem exchanged: which one should use the batch statistics?',
     ),
@@ -501,12 +499,14 @@ MISTAKES: Mistakes = {
             f'old = moving_mean, moving_var\n    {_N}',
             f'centered, var = x - old[0], old[1]\n    {_SCALE}',
         ),
+    ).hint(
         '训练也用了移动平均：`Y`每个通道的均值还是`beta`吗？',
         'Training uses the moving averages too: is the mean of a channel of '
         '`Y` still `beta`?',
     ),
     'updated_in_training': _before_scale(
-        'centered, var = x - moving_mean, moving_var',
+        'centered, var = x - moving_mean, moving_var'
+    ).hint(
         '训练用了刚更新的移动平均。更新是为了以后：这一批该减去谁的均值？',
         'Training uses the averages just updated. They are for later: whose '
         'mean should be subtracted from this batch?',
@@ -514,78 +514,65 @@ MISTAKES: Mistakes = {
     'batch_in_eval': Edit(
         (' if training else moving_mean', f'if training:\n        {_VAR}'),
         ('', f'{_VAR}\n    if training:'),
+    ).hint(
         '评估用了这一批的统计量。只来一个样本，统计量从哪里来？',
         'Evaluation uses the batch statistics. Where would they come from if '
         'a single example comes?',
     ),
-    'remembers_in_eval': Edit(
-        _SCALE,
-        _ALSO_IN_EVAL,
+    'remembers_in_eval': Edit(_SCALE, _ALSO_IN_EVAL).hint(
         '评估也改了移动平均。测试数据该影响以后的预测吗？',
         'Evaluation changes the moving averages. Should test data do that?',
     ),
     'not_remembered': Edit(
-        ('moving_mean = (1', 'moving_var = (1'),
-        ('_ = (1', '_ = (1'),
+        ('moving_mean = (1', 'moving_var = (1'), ('_ = (1', '_ = (1')
+    ).hint(
         '训练了一步，移动平均没有变。算出来的新值去哪里了？',
         'A step leaves the moving averages alone. Where do new values go?',
     ),
     'replaced': Edit(
-        ('(1 - momentum) * moving', '+ momentum *'),
-        ('0 * moving', '+'),
+        ('(1 - momentum) * moving', '+ momentum *'), ('0 * moving', '+')
+    ).hint(
         '移动平均只剩下这一批，以前的全忘了。`momentum`在哪里起作用？',
         'Only this batch is left in the averages. Where is `momentum` used?',
     ),
     'forgets_nothing': [
-        Edit(
-            '(1 - momentum) * moving',
-            'moving',
+        Edit('(1 - momentum) * moving', 'moving').hint(
             '新值加上了，旧值没有变轻。两个权重加起来该是几？',
             'The old value keeps all its weight. What should both sum to?',
         ),
         Edit('(1 - momentum) * moving_mean', 'moving_mean'),
     ],
-    'momentum_reversed': _first(
-        'momentum = 1 - momentum',
+    'momentum_reversed': _first('momentum = 1 - momentum').hint(
         'PyTorch的`momentum=0.1`是旧值的权重，还是新值的？',
         "Is PyTorch's `momentum=0.1` the weight of the old value or the new?",
     ),
     'momentum_fixed': _unused('momentum', _first('momentum = 0.1')),
-    'mean_left': Edit(
-        'scale * centered',
-        'scale * x',
+    'mean_left': Edit('scale * centered', 'scale * x').hint(
         '`Y`的中心不对。`X_hat`的公式里，分子是什么？',
         '`Y` has the wrong centre. What is the numerator of `X_hat`?',
     ),
-    'var_not_centred': Edit(
-        '(centered**2)',
-        '(x**2)',
+    'var_not_centred': Edit('(centered**2)', '(x**2)').hint(
         '方差说的是离均值有多远：你平方的是什么？',
         'Variance is about distances from the mean: what do you square?',
     ),
-    'var_summed': Edit(
-        '(centered**2).mean(',
-        '(centered**2).sum(',
+    'var_summed': Edit('(centered**2).mean(', '(centered**2).sum(').hint(
         '方差随着批量变大。把同样的样本再抄一份，方差该变吗？',
         'The variance grows with the batch. Should it, if examples repeat?',
     ),
-    'not_rooted': Edit(
-        _ROOT,
-        '(var + eps)',
+    'not_rooted': Edit(_ROOT, '(var + eps)').hint(
         '`X`乘以10，`Y`该不变，你的会变。分子和分母同单位吗？',
         'With `X` times 10, `Y` should stay, and yours changes. Do both '
         'sides of your division have the same unit?',
     ),
     'unbiased_normalizes': _before_scale(
-        'var = var * n / (n - 1) if training else var',
+        'var = var * n / (n - 1) if training else var'
+    ).hint(
         '训练时`X_hat`小了一点，批量越小差得越多：方差除以了几？',
         'In training `X_hat` is a little small, more so in small batches. By '
         'what is the variance divided?',
     ),
     'std_remembered': [
-        Edit(
-            '* unbiased',
-            '* unbiased.sqrt()',
+        Edit('* unbiased', '* unbiased.sqrt()').hint(
             '`X`乘以10，`moving_var`该变成多少倍？你的变成多少倍？',
             'With `X` times 10, by how much should `moving_var` grow, and '
             'by how much does yours?',
@@ -596,92 +583,73 @@ MISTAKES: Mistakes = {
         ),
     ],
     'biased_remembered': Edit(
-        'unbiased = var * n / (n - 1)',
-        'unbiased = var',
+        'unbiased = var * n / (n - 1)', 'unbiased = var'
+    ).hint(
         '`moving_var`偏小。从一小批估计全部数据，怎样才不总是偏小？',
         '`moving_var` is too small. How do you keep estimates from a few '
         'values from being too small on average?',
     ),
-    'eps_missing': Edit(
-        _ROOT,
-        'torch.sqrt(var)',
+    'eps_missing': Edit(_ROOT, 'torch.sqrt(var)').hint(
         '换一个`eps`，`Y`不变。方差正好是0时，什么拦着分母变成0？',
         'Another `eps` leaves `Y` as it is. If the variance is 0, what keeps '
         'you from dividing by 0?',
     ),
-    'eps_outside': Edit(
-        _ROOT,
-        '(torch.sqrt(var) + eps)',
+    'eps_outside': Edit(_ROOT, '(torch.sqrt(var) + eps)').hint(
         '`eps`的位置不对。它和方差同单位，还是和标准差同单位？',
         '`eps` is in the wrong place. Does it have the unit of the variance '
         'or of the standard deviation?',
     ),
-    'eps_twice': Edit(
-        _ROOT,
-        '(torch.sqrt(var + eps) + eps)',
+    'eps_twice': Edit(_ROOT, '(torch.sqrt(var + eps) + eps)').hint(
         '分母太大了。数一数，`eps`加了几次？',
         'You divide by too much. Count how many times `eps` is added.',
     ),
-    'eps_least': Edit(
-        _ROOT,
-        'torch.sqrt(var.clamp(min=eps))',
+    'eps_least': Edit(_ROOT, 'torch.sqrt(var.clamp(min=eps))').hint(
         '`eps`比方差小，就不起作用了。它是下限，还是加数？',
         'An `eps` below the variance does nothing. Is it a limit, or added?',
     ),
     'eps_fixed': _unused('eps', _first('eps = 1e-5')),
     'eps_remembered': Edit(
-        'momentum * unbiased',
-        'momentum * (unbiased + eps)',
+        'momentum * unbiased', 'momentum * (unbiased + eps)'
+    ).hint(
         '`moving_var`里混进了`eps`。它是为了做除法，要一起记下来吗？',
         '`moving_var` has some `eps` in it. That is for the division: should '
         'it be remembered too?',
     ),
-    'swapped': Edit(
-        (_GAMMA, _BETA),
-        ('beta / torch', '+ gamma)'),
+    'swapped': Edit((_GAMMA, _BETA), ('beta / torch', '+ gamma)')).hint(
         '`gamma`和`beta`做了对方的事。哪个缩放，哪个偏移？',
         "`gamma` and `beta` do each other's work. Which one scales?",
     ),
-    'no_gamma_beta': Edit(
-        (_GAMMA, _BETA),
-        ('1 / torch', ')'),
+    'no_gamma_beta': Edit((_GAMMA, _BETA), ('1 / torch', ')')).hint(
         '换了`gamma`和`beta`，`Y`不变。`X_hat`后面还有哪一步？',
         '`gamma` and `beta` do not change `Y`. What comes after `X_hat`?',
     ),
     'no_gamma': _unused('gamma', Edit(_GAMMA, '1 / torch')),
     'no_beta': _unused('beta', Edit(_BETA, ')')),
-    'beta_inside': Edit(
-        _BETA,
-        '+ gamma * beta)',
+    'beta_inside': Edit(_BETA, '+ gamma * beta)').hint(
         '`beta`也被`gamma`乘了。先缩放还是先偏移？',
         '`gamma` multiplies `beta` too. Does the scale or the shift go first?',
     ),
     'cut_gradient': _before_scale(
-        'centered, var = x - mean.detach(), var.detach()',
+        'centered, var = x - mean.detach(), var.detach()'
+    ).hint(
         '`X`的梯度不对。动一动`X`，均值和方差也动：梯度知道吗？',
         'The gradient to `X` is wrong. Move `X`, and the mean and the '
         'variance move: does your gradient know?',
     ),
-    'cut_mean': _before_scale(
-        'centered = x - mean.detach()',
+    'cut_mean': _before_scale('centered = x - mean.detach()').hint(
         '`X`的梯度不对。它经过方差了，也经过均值了吗？',
         'The gradient to `X` passes the variance. Does it pass the mean too?',
     ),
-    'cut_var': _before_scale(
-        'var = var.detach()',
+    'cut_var': _before_scale('var = var.detach()').hint(
         '`X`的梯度不对。它经过均值了，也经过方差了吗？',
         'The gradient to `X` passes the mean. Does it pass the variance too?',
     ),
-    'keeps_graph': Edit(
-        'with torch.no_grad():',
-        'if True:',
+    'keeps_graph': Edit('with torch.no_grad():', 'if True:').hint(
         '移动平均带着计算图，一步比一步长。更新它们，要不要记梯度？',
         'The moving averages carry a computation graph that grows. Do their '
         'updates need gradients?',
     ),
-    'cut_all': Edit(
-        '.to(X.dtype)',
-        '.to(X.dtype).detach()',
+    'cut_all': Edit('.to(X.dtype)', '.to(X.dtype).detach()').hint(
         '`Y`上没有梯度可传。它是不是在不记梯度的地方算的？',
         '`Y` passes no gradient on. Is it computed where none is recorded?',
     ),
@@ -691,42 +659,32 @@ MISTAKES: Mistakes = {
         zh='`gamma`或`beta`没有梯度，学不动。到`Y`的路在哪里断了？',
         en='`gamma` or `beta` gets no gradient. Where is the way to `Y` cut?',
     ),
-    'counts_examples': Edit(
-        'n / (n - 1)',
-        'len(X) / max(1, len(X) - 1)',
+    'counts_examples': Edit('n / (n - 1)', 'len(X) / max(1, len(X) - 1)').hint(
         '无偏方差里的n是几？数一数，多少个数共用一个均值。',
         'What is n in the unbiased variance? Count the values of a mean.',
     ),
     'cancels': Edit(
-        _VAR,
-        _VAR.replace('centered', 'x') + ' - mean**2',
+        _VAR, _VAR.replace('centered', 'x') + ' - mean**2', rough=True
+    ).hint(
         '均值离0很远时，方差错了。是不是两个很大、差不多相等的数相减？'
         '32位浮点数只有约7位有效数字。',
         'With a mean far from 0 the variance is wrong. Do you subtract two '
         'large, almost equal numbers? A 32-bit float has about 7 digits.',
-        rough=True,
     ),
     'one_value': Edit(
-        (_ONE, '(n - 1)'),
-        ('False', 'max(1, n - 1)'),
+        (_ONE, '(n - 1)'), ('False', 'max(1, n - 1)'), rough=True
+    ).hint(
         '训练时一个通道只有一个数，谈不上方差。PyTorch在这里怎么做？',
         'A channel with one value has no variance to train on. What does '
         'PyTorch do here?',
-        rough=True,
     ),
-    'one_image': Edit(
-        _ONE,
-        'training and len(X) < 2',
+    'one_image': Edit(_ONE, 'training and len(X) < 2', rough=True).hint(
         '只有一张图就不肯训练。一个通道有`H*W`个数，还不够吗？',
         'It refuses to train on one image. Are `H*W` values not enough?',
-        rough=True,
     ),
-    'one_value_in_eval': Edit(
-        _ONE,
-        'n < 2',
+    'one_value_in_eval': Edit(_ONE, 'n < 2', rough=True).hint(
         '评估时来一个样本，就不肯算。评估用到这一批的统计量吗？',
         'Evaluation refuses one example. Does it use the batch statistics?',
-        rough=True,
     ),
 }
 
@@ -786,6 +744,7 @@ _IN_LAYER: Mistakes = {
             "self.register_buffer('gamma', torch.ones(shape))",
             "self.register_buffer('beta', torch.zeros(shape))",
         ),
+    ).hint(
         '`parameters()`里没有`gamma`和`beta`。它们是记下来的，还是学出来的？',
         '`gamma` and `beta` are missing in `parameters()`. Are they '
         'remembered, or learned?',
@@ -815,15 +774,15 @@ _IN_LAYER: Mistakes = {
     'one_gamma': Edit(
         (_NEW_GAMMA, _NEW_BETA),
         ('nn.Parameter(torch.ones(1))', 'nn.Parameter(torch.zeros(1))'),
+    ).hint(
         '`gamma`和`beta`只有一个数。两个通道要的大小和偏移一样吗？',
         '`gamma` and `beta` hold one number. Do two channels want the same?',
     ),
     'flat_shape': [
-        _edit(
-            *_FLAT,
-            zh='广播从最后一轴对齐：形状`(C,)`的`gamma`，'
+        _edit(*_FLAT).hint(
+            '广播从最后一轴对齐：形状`(C,)`的`gamma`，'
             '碰上的是`(N, C, H, W)`的哪个轴？',
-            en='Broadcasting lines up from the last axis: which one of '
+            'Broadcasting lines up from the last axis: which one of '
             '`(N, C, H, W)` does a `gamma` of shape `(C,)` meet?',
         ),
         _edit(*_FLAT, ('if num_dims == 2 else', 'if False else')),
@@ -831,49 +790,42 @@ _IN_LAYER: Mistakes = {
         _edit(*_FLAT, (_STORE, _COPIES)),
     ],
     'var_zeros': Edit(
-        "'moving_var', torch.ones",
-        "'moving_var', torch.zeros",
+        "'moving_var', torch.ones", "'moving_var', torch.zeros"
+    ).hint(
         '`moving_var`从0开始：马上评估会除以什么？除以几等于没有除？',
         '`moving_var` starts at 0. What would an early evaluation divide by? '
         'What can be divided by for no change?',
     ),
     'mean_ones': Edit(
-        "'moving_mean', torch.zeros",
-        "'moving_mean', torch.ones",
+        "'moving_mean', torch.zeros", "'moving_mean', torch.ones"
+    ).hint(
         '`moving_mean`的起点不对：减去几等于没有减？',
         '`moving_mean` starts wrong: what can be subtracted for no change?',
     ),
-    'gamma_zeros': Edit(
-        _NEW_GAMMA,
-        _NEW_BETA,
+    'gamma_zeros': Edit(_NEW_GAMMA, _NEW_BETA).hint(
         '`gamma`从0开始：乘上去以后还剩下什么？',
         '`gamma` starts at 0: what is left after multiplying?',
     ),
-    'beta_ones': Edit(
-        _NEW_BETA,
-        _NEW_GAMMA,
+    'beta_ones': Edit(_NEW_BETA, _NEW_GAMMA).hint(
         '`beta`的起点不对：加上几等于没有加？',
         '`beta` starts wrong: what can be added for no change?',
     ),
     'keeps_output': Edit(
-        '        return Y\n',
-        '        self.Y = Y\n        return Y\n',
+        '        return Y\n', '        self.Y = Y\n        return Y\n'
+    ).hint(
         '层里留着带计算图的张量，它的内存放不掉。留着的东西需要梯度吗？',
         'The layer keeps a tensor with its graph, whose memory is not freed. '
         'Does what you keep need gradients?',
     ),
-    'no_super': Seen(
-        _lacks_super,
+    'no_super': Seen(_lacks_super).hint(
         '`nn.Module`还没有准备好，就往上挂参数了。`__init__`里谁该先来？',
         '`nn.Module` is not set up yet: what comes first in `__init__`?',
     ),
-    'no_options': Seen(
-        _lacks_options,
+    'no_options': Seen(_lacks_options).hint(
         '`eps`和`momentum`要能给，也能不给。看看`__init__`的参数表。',
         'One may pass `eps` and `momentum`, or not. Look at `__init__`.',
     ),
-    'gamma_drawn': Seen(
-        _draws,
+    'gamma_drawn': Seen(_draws).hint(
         '新建的层该只做标准化：`gamma`和`beta`是几，就什么也没做？',
         'A new layer should only standardize: which `gamma` and `beta` '
         'change nothing?',

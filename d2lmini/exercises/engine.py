@@ -77,9 +77,13 @@ class Mistake:
         what comes out, as with rounding errors.
     """
 
-    def __init__(self, zh: str, en: str, rough: bool = False) -> None:
-        self.zh, self.en, self.rough = zh, en, rough
-        self.key = ''  # the exercise gives it its own
+    key = zh = en = ''  # the key is the exercise's to give
+    rough = False
+
+    def hint(self, zh: str, en: str) -> 'Mistake':
+        """Give a mistake its hint in both languages, and return it."""
+        self.zh, self.en = zh, en
+        return self
 
 
 class Edit(Mistake):
@@ -89,21 +93,19 @@ class Edit(Mistake):
     ----------
     old, new : str, or tuples of as many, for several places
         Each old one is replaced wherever it stands.
-    zh, en, rough : as in `Mistake`
+    rough : as in `Mistake`
     """
 
     def __init__(
         self,
         old: str | tuple[str, ...],
         new: str | tuple[str, ...],
-        zh: str = '',
-        en: str = '',
         rough: bool = False,
     ) -> None:
-        super().__init__(zh, en, rough)
         olds = (old,) if isinstance(old, str) else old
         news = (new,) if isinstance(new, str) else new
         self.changes = tuple(zip(olds, news, strict=True))
+        self.rough = rough
 
 
 class Wrong(Mistake):
@@ -112,14 +114,11 @@ class Wrong(Mistake):
     Parameters
     ----------
     wrong : callable, or a value where a value is asked for
-    zh, en, rough : as in `Mistake`
+    rough : as in `Mistake`
     """
 
-    def __init__(
-        self, wrong: Any, zh: str = '', en: str = '', rough: bool = False
-    ) -> None:
-        super().__init__(zh, en, rough)
-        self.wrong = wrong
+    def __init__(self, wrong: Any, rough: bool = False) -> None:
+        self.wrong, self.rough = wrong, rough
 
 
 class Seen(Mistake):
@@ -130,11 +129,9 @@ class Seen(Mistake):
     test : callable
         Takes the answer and returns whether the mistake is in it; asked
         where no other mistake explains what went wrong first.
-    zh, en : as in `Mistake`
     """
 
-    def __init__(self, test: Callable[[Any], bool], zh: str, en: str) -> None:
-        super().__init__(zh, en)
+    def __init__(self, test: Callable[[Any], bool]) -> None:
         self.test = test
 
 

@@ -9,33 +9,27 @@ check_x_hat = Exercise(
     'x_hat',
     [-1.0, -1 / 3, -1 / 3, 5 / 3],
     mistakes={
-        'by-the-variance': Wrong(
-            [-1 / 3, -1 / 9, -1 / 9, 5 / 9],
+        'by-the-variance': Wrong([-1 / 3, -1 / 9, -1 / 9, 5 / 9]).hint(
             '除以了方差。第三行的分母是什么？',
             'Divided by the variance. What does line three divide by?',
         ),
-        'unbiased': Wrong(
-            [-0.8660, -0.2887, -0.2887, 1.4434],
+        'unbiased': Wrong([-0.8660, -0.2887, -0.2887, 1.4434]).hint(
             '方差除以了n-1。第二行除以几？',
             'The variance is divided by n - 1. By what in line two?',
         ),
-        'not-divided': Wrong(
-            [-3.0, -1.0, -1.0, 5.0],
+        'not-divided': Wrong([-3.0, -1.0, -1.0, 5.0]).hint(
             '这是离差，还没有除以标准差。',
             'Deviations, not yet divided by the standard deviation.',
         ),
-        'not-centred': Wrong(
-            [2 / 3, 4 / 3, 4 / 3, 10 / 3],
+        'not-centred': Wrong([2 / 3, 4 / 3, 4 / 3, 10 / 3]).hint(
             '均值不是0：还没有减去均值。',
             'Their mean is not 0: the mean is not subtracted.',
         ),
-        'summed': Wrong(
-            [-0.5, -1 / 6, -1 / 6, 5 / 6],
+        'summed': Wrong([-0.5, -1 / 6, -1 / 6, 5 / 6]).hint(
             '方差是离差平方的均值，不是它们的和。',
             'The variance is the mean of the squares, not their sum.',
         ),
-        'signs': Wrong(
-            [1.0, 1 / 3, 1 / 3, -5 / 3],
+        'signs': Wrong([1.0, 1 / 3, 1 / 3, -5 / 3]).hint(
             '符号反了：2比均值小还是大？',
             'The signs are reversed: is 2 below the mean, or above?',
         ),
@@ -65,27 +59,19 @@ def statistics(X: Tensor) -> tuple[Tensor, Tensor]:
 
 # Mistakes in the statistics, which come up wherever they are computed.
 SLIPS = {
-    'no-keepdim': Edit(
-        ', keepdim=True',
-        '',
+    'no-keepdim': Edit(', keepdim=True', '').hint(
         '形状不对：怎样把求和或求均值时去掉的轴留成1？',
         'The shape is wrong: how are the axes that go away kept as 1s?',
     ),
-    'examples-only': Edit(
-        '(0, 2, 3)',
-        '0',
+    'examples-only': Edit('(0, 2, 3)', '0').hint(
         '只沿着样本轴算了。一个通道里不同位置的数，用的是同一个卷积核吗？',
         'This is over examples alone. Does one kernel serve all positions?',
     ),
-    'unbiased': Edit(
-        ', correction=0',
-        '',
+    'unbiased': Edit(', correction=0', '').hint(
         '方差除以了n-1：归一化用的除以几？',
         'The variance is divided by n - 1: by what in normalizing?',
     ),
-    'standard-deviation': Edit(
-        'X.var',
-        'X.std',
+    'standard-deviation': Edit('X.var', 'X.std').hint(
         '这里用了标准差：该是方差。',
         'A standard deviation stands where the variance should.',
     ),
@@ -96,21 +82,15 @@ def under_the_root(var: str, eps: str = 'eps') -> dict[str, Mistake]:
     """Return the mistakes in an answer's `torch.sqrt(var + eps)`."""
     root = f'torch.sqrt({var} + {eps})'
     return {
-        'no-eps': Edit(
-            f' + {eps}',
-            '',
+        'no-eps': Edit(f' + {eps}', '').hint(
             '没有用上`eps`：根号下还有什么？',
             '`eps` is not used: what else stands under the root?',
         ),
-        'eps-outside': Edit(
-            root,
-            f'(torch.sqrt({var}) + {eps})',
+        'eps-outside': Edit(root, f'(torch.sqrt({var}) + {eps})').hint(
             '`eps`加在了根号外面：公式里它在哪里？',
             '`eps` is added outside the root: where has the formula got it?',
         ),
-        'no-root': Edit(
-            root,
-            f'({var} + {eps})',
+        'no-root': Edit(root, f'({var} + {eps})').hint(
             '还没有开方：归一化除以的是什么？',
             'The square root is missing: what does normalizing divide by?',
         ),
@@ -123,27 +103,19 @@ check_statistics = Exercise(
     [SMALL, lambda: (images(4, 3, 3, 2),)],
     {
         **SLIPS,
-        'positions-only': Edit(
-            '(0, 2, 3)',
-            '(2, 3)',
+        'positions-only': Edit('(0, 2, 3)', '(2, 3)').hint(
             '每个样本各算各的。一个通道里还有哪些数该一起算？',
             'Each example has its own. What else belongs to a channel?',
         ),
-        'channels-too': Edit(
-            '(0, 2, 3)',
-            '(0, 1, 2, 3)',
+        'channels-too': Edit('(0, 2, 3)', '(0, 1, 2, 3)').hint(
             '所有通道混在一起了：留下的该是哪个轴？',
             'The channels are mixed: which axis should be left?',
         ),
-        'over-channels': Edit(
-            '(0, 2, 3)',
-            '1',
+        'over-channels': Edit('(0, 2, 3)', '1').hint(
             '去掉的正是通道轴，而它是该留下的。',
             'The channel axis went away, the very one that should be left.',
         ),
-        'swapped': Edit(
-            'mean, var',
-            'var, mean',
+        'swapped': Edit('mean, var', 'var, mean').hint(
             '两个值的次序反了：先均值，后方差。',
             'The two are in the wrong order: mean first, then variance.',
         ),
@@ -165,27 +137,23 @@ check_undo = Exercise(
     [(SMALL, 2.0), lambda: (images(4, 3, 3, 2), 1e-5)],
     {
         **under_the_root('var'),
-        'upside-down': Edit(
-            'torch.sqrt',
-            '1 / torch.sqrt',
+        'upside-down': Edit('torch.sqrt', '1 / torch.sqrt').hint(
             '`gamma`倒过来了：归一化已经除过一次，还原要乘回去。',
             '`gamma` is upside down: normalizing divides, undoing multiplies.',
         ),
         'swapped': Edit(
-            'torch.sqrt(var + eps), mean',
-            'mean, torch.sqrt(var + eps)',
+            'torch.sqrt(var + eps), mean', 'mean, torch.sqrt(var + eps)'
+        ).hint(
             '`gamma`和`beta`反了。',
             '`gamma` and `beta` are exchanged.',
         ),
-        'minus': Edit(
-            '), mean',
-            '), -mean',
+        'minus': Edit('), mean', '), -mean').hint(
             '`beta`的符号反了：归一化减去了均值，还原要怎样？',
             '`beta` has the wrong sign: normalizing took the mean away.',
         ),
         'divided-beta': Edit(
-            '), mean',
-            '), mean / torch.sqrt(var + eps)',
+            '), mean', '), mean / torch.sqrt(var + eps)'
+        ).hint(
             '`beta`多除了一次：它是在乘了`gamma`之后才加上的。',
             '`beta` is divided too: it is added after `gamma` has multiplied.',
         ),
@@ -223,33 +191,25 @@ check_conv_backward = Exercise(
         lambda: (*_backward(3, 2, 2, 2), 1e-5),
     ],
     {
-        'count-of-examples': Edit(
-            'X.numel() // X.shape[1]',
-            'len(X)',
+        'count-of-examples': Edit('X.numel() // X.shape[1]', 'len(X)').hint(
             '`n`用了样本数。一个通道里一起算的，一共有多少个数？',
             '`n` counts examples: how many numbers of a channel go together?',
         ),
-        'no-mean-path': Edit(
-            ' - g_beta / n',
-            '',
+        'no-mean-path': Edit(' - g_beta / n', '').hint(
             '经过均值的那条路没有算：一个通道的`g_X`加起来应当是0。',
             "The mean's path is missing: a channel's `g_X` should sum to 0.",
         ),
-        'no-variance-path': Edit(
-            ' - X_hat * g_gamma / n',
-            '',
+        'no-variance-path': Edit(' - X_hat * g_gamma / n', '').hint(
             '经过方差的那条路没有算：沿`X_hat`方向的部分还在。',
             "The variance's path is missing: the part along `X_hat` remains.",
         ),
         'statistics-fixed': Edit(
-            ' - g_beta / n - X_hat * g_gamma / n',
-            '',
+            ' - g_beta / n - X_hat * g_gamma / n', ''
+        ).hint(
             '只有直接的那条路：均值和方差也随`X`变。',
             'Only the straight path: mean and variance change with `X` too.',
         ),
-        'no-gamma': Edit(
-            '= gamma / s',
-            '= 1 / s',
+        'no-gamma': Edit('= gamma / s', '= 1 / s').hint(
             '`g_X`里少了`gamma`。',
             '`gamma` is missing from `g_X`.',
         ),
@@ -269,9 +229,7 @@ check_conv_backward = Exercise(
                 'g_X, g_gamma.flatten(), g_beta.flatten()',
             ),
         ],
-        'swapped': Edit(
-            'g_gamma, g_beta',
-            'g_beta, g_gamma',
+        'swapped': Edit('g_gamma, g_beta', 'g_beta, g_gamma').hint(
             '`g_gamma`和`g_beta`反了：哪一个要乘`X_hat`？',
             '`g_gamma` and `g_beta` are exchanged: which one needs `X_hat`?',
         ),

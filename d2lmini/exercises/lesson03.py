@@ -28,21 +28,20 @@ check_remember_var = Exercise(
         lambda: (torch.full((1, 3, 1, 1), 2.0), images(4, 3, 2, 2), 0.3),
     ],
     {
-        'biased': Edit(
-            'keepdim=True',
-            'keepdim=True, correction=0',
+        'biased': Edit('keepdim=True', 'keepdim=True, correction=0').hint(
             '方差偏小：记住的那个除以几（5.3节）？',
             'Too small a variance: what is it divided by (section 5.3)?',
         ),
         'other-direction': Edit(
-            ('(1 - momentum)', '+ momentum'),
-            ('momentum', '+ (1 - momentum)'),
+            ('(1 - momentum)', '+ momentum'), ('momentum', '+ (1 - momentum)')
+        ).hint(
             '方向反了：`momentum`是谁的权重（5.4节）？',
             'The other way round: whose weight is `momentum` (section 5.4)?',
         ),
         'the-lectures': Edit(
             ('keepdim=True', '(1 - momentum)', '+ momentum'),
             ('keepdim=True, correction=0', 'momentum', '+ (1 - momentum)'),
+        ).hint(
             '这是讲义的写法，有两处不同：方差除以几，`momentum`是谁的权重？',
             "This is the lecture's way, which differs in two places: what "
             'the variance is divided by, and whose weight `momentum` is.',
@@ -50,14 +49,15 @@ check_remember_var = Exercise(
         'counts-examples': Edit(
             'keepdim=True)',
             'keepdim=True, correction=0) * len(X) / (len(X) - 1)',
+        ).hint(
             'n/(n-1)里的n用了样本数：一个通道里有多少个数？',
             'This n counts examples: how many numbers are in a channel?',
         ),
         'examples-only': SLIPS['examples-only'],
         'standard-deviation': SLIPS['standard-deviation'],
         'no-memory': Edit(
-            '(1 - momentum) * moving_var + momentum * var',
-            'var',
+            '(1 - momentum) * moving_var + momentum * var', 'var'
+        ).hint(
             '这是这一批的方差，旧的移动方差没有用上。',
             "This is the batch's own: the old moving variance is not used.",
         ),

@@ -84,45 +84,31 @@ check_still_training = Exercise(
     still_training,
     _in_each_mode(lambda mode: (deep_net(mode),)),
     {
-        'every-layer': Edit(
-            'isinstance(module, kinds) and ',
-            '',
+        'every-layer': Edit('isinstance(module, kinds) and ', '').hint(
             '训练模式的层都列进来了：只要批量归一化层。',
             'Every layer is listed: only batch normalization is wanted.',
         ),
-        'every-norm': Edit(
-            ' and module.training',
-            '',
+        'every-norm': Edit(' and module.training', '').hint(
             '批量归一化层都列进来了，不管模式：哪个属性说出模式？',
             'All are listed, whatever their mode: which attribute tells it?',
         ),
-        'children-only': Edit(
-            'named_modules',
-            'named_children',
+        'children-only': Edit('named_modules', 'named_children').hint(
             '藏在里层`nn.Sequential`中的漏掉了。',
             'The one in the inner `nn.Sequential` is missing.',
         ),
-        'mode-of-the-net': Edit(
-            'module.training',
-            'net.training',
+        'mode-of-the-net': Edit('module.training', 'net.training').hint(
             '看的是整个网络的`training`：每一层有自己的模式。',
             "This looks at the net's own `training`: each layer has its own.",
         ),
-        'two-axes-only': Edit(
-            'nn.BatchNorm1d, ',
-            '',
+        'two-axes-only': Edit('nn.BatchNorm1d, ', '').hint(
             '只找了`nn.BatchNorm2d`：还有一种。',
             'Only `nn.BatchNorm2d` is looked for: there is another kind.',
         ),
-        'other-way-round': Edit(
-            'and module',
-            'and not module',
+        'other-way-round': Edit('and module', 'and not module').hint(
             '反了：列出的是评估模式的。',
             'The other way round: those in evaluation mode are listed.',
         ),
-        'layers-not-names': Edit(
-            'name\n',
-            'module\n',
+        'layers-not-names': Edit('name\n', 'module\n').hint(
             '列出的是层，题目要名字：`named_modules`两样都给。',
             'These are the layers: `named_modules` gives their names too.',
         ),
@@ -159,39 +145,29 @@ check_accuracy_of = Exercise(
     accuracy_of,
     _in_each_mode(_batch),
     {
-        'mode-forgotten': Edit(
-            'net.eval()',
-            '',
+        'mode-forgotten': Edit('net.eval()', '').hint(
             '这是在原来的模式下测的：训练模式下，层用的是谁的统计量？',
             'In training mode, whose statistics does a layer normalize by?',
         ),
-        'mode-left': Edit(
-            'module.training = training',
-            'pass',
+        'mode-left': Edit('module.training = training', 'pass').hint(
             '网络留在了评估模式：接着训练会怎样？',
             'The net is left in evaluation mode: how will training go on?',
         ),
         'all-turned-on': Edit(
-            'module.training = training',
-            'module.train()',
+            'module.training = training', 'module.train()'
+        ).hint(
             '最后全都打开了：原来就在评估模式的层呢？',
             'In the end all train: what about those in evaluation mode?',
         ),
-        'mode-of-the-net': Edit(
-            '= training',
-            '= modes[net]',
+        'mode-of-the-net': Edit('= training', '= modes[net]').hint(
             '记住的只是一个模式：每一层有自己的模式。',
             'One mode is remembered: each layer has its own.',
         ),
-        'count': Edit(
-            '.mean()',
-            '.sum()',
+        'count': Edit('.mean()', '.sum()').hint(
             '这是答对的个数：精度在0到1之间。',
             'This is how many are right: an accuracy is between 0 and 1.',
         ),
-        'percent': Edit(
-            '.item()',
-            '.item() * 100',
+        'percent': Edit('.item()', '.item() * 100').hint(
             '这是百分数：题目要0到1之间的数。',
             'A percentage: the task asks for a number between 0 and 1.',
         ),
@@ -252,70 +228,55 @@ check_refresh = Exercise(
         *_in_each_mode(_given),
     ],
     {
-        'not-reset': Edit(
-            'norm.reset_running_stats()',
-            '',
+        'not-reset': Edit('norm.reset_running_stats()', '').hint(
             '旧的移动平均还掺在里面：`momentum=None`从第几批数起？',
             'The old averages are in it: where does `momentum=None` start?',
         ),
-        'noise-on': Edit(
-            'net.eval()',
-            'net.train()',
+        'noise-on': Edit('net.eval()', 'net.train()').hint(
             '整个网络都进了训练模式，丢弃法的噪声也打开了：只该打开哪些层？',
             'The whole net is in training mode, dropout too: which layers '
             'should be alone in it?',
         ),
         'evaluation-mode': [
-            Edit(
-                'norm.train()',
-                '',
+            Edit('norm.train()', '').hint(
                 '移动平均没有学到这些批：哪种模式下它才更新？',
                 'They took in no batch: in which mode do averages update?',
             ),
             Edit(('norm.train()', 'norm.reset_running_stats()'), ('', '')),
         ],
-        'modes-as-given': Edit(
-            ('net.eval()', 'norm.train()'),
-            ('', ''),
+        'modes-as-given': Edit(('net.eval()', 'norm.train()'), ('', '')).hint(
             '模式没有设：各层是什么模式，要看网络来的时候。',
             'No mode is set: it depends on the mode each layer came with.',
         ),
-        'own-momentum': Edit(
-            'norm.momentum = None',
-            '',
+        'own-momentum': Edit('norm.momentum = None', '').hint(
             '用的还是各层自己的`momentum`：怎样得到普通平均？',
             'Each layer used its own `momentum`: what gives a plain average?',
         ),
         'neither': Edit(
             ('norm.reset_running_stats()', 'norm.momentum = None'),
             ('', 'pass'),
+        ).hint(
             '旧的还在，各批权重也不同：只是接着训练时那样更新。',
             'The old averages are still in, and batches weigh differently.',
         ),
-        'momentum-lost': Edit(
-            '.momentum = momentum',
-            '.momentum = None',
+        'momentum-lost': Edit('.momentum = momentum', '.momentum = None').hint(
             '`momentum`还是`None`：以后训练会变成什么样的平均？',
             '`momentum` is still `None`: what will later training average?',
         ),
         'default-momentum': Edit(
-            '.momentum = momentum',
-            '.momentum = 0.1',
+            '.momentum = momentum', '.momentum = 0.1'
+        ).hint(
             '`momentum`写回了默认值：每一层原来的是多少？',
             '`momentum` is now the default: what was it in each layer?',
         ),
         'modes-lost': [
-            Edit(
-                'module.training = training',
-                'module.train()',
+            Edit('module.training = training', 'module.train()').hint(
                 '所有层都留在同一个模式：来的时候各是什么模式？',
                 'All layers are left in one mode: which did each come with?',
             ),
             Edit('module.training = training', 'module.eval()'),
         ],
-        'last-batch-only': Edit(
-            'in batches',
-            'in batches[-1:]',
+        'last-batch-only': Edit('in batches', 'in batches[-1:]').hint(
             '只有最后一批算进去了。',
             'Only the last batch counts.',
         ),
@@ -324,6 +285,7 @@ check_refresh = Exercise(
             'for norm, n in zip(norms, (4 * 4, 4)):\n'
             '        norm.running_var *= (n - 1) / n\n'
             '    return net',
+        ).hint(
             '方差除以了n：记住的要用无偏的。',
             'The variances are divided by n: what is remembered is unbiased.',
         ),
@@ -425,33 +387,30 @@ check_freeze_norms = Exercise(
     [Case(lambda: (deep_net(),), *NET)],
     {
         'turned-on-again': Edit(
-            ('.requires_grad_(False)', 'norm.__class__ ='),
-            ('', 'nothing ='),
+            ('.requires_grad_(False)', 'norm.__class__ ='), ('', 'nothing =')
+        ).hint(
             '和没冻结一样：`net.train()`对每一层都做了什么？',
             'Nothing stays frozen: what does `net.train()` do to a layer?',
         ),
-        'mode-comes-back': Edit(
-            'norm.__class__ =',
-            'nothing =',
+        'mode-comes-back': Edit('norm.__class__ =', 'nothing =').hint(
             '用谁的统计量，`requires_grad`管不着：`net.train()`改了什么？',
             'Whose statistics are used is not up to `requires_grad`: what did '
             '`net.train()` change?',
         ),
         'momentum-zero': Edit(
-            'norm.__class__ =',
-            'norm.momentum, nothing = 0.0,',
+            'norm.__class__ =', 'norm.momentum, nothing = 0.0,'
+        ).hint(
             '`momentum=0`只让移动平均不动，训练模式下归一化用的还是小批量。',
             '`momentum=0` stops the averages, but the minibatch normalizes.',
         ),
-        'gamma-learns': Edit(
-            '.requires_grad_(False)',
-            '',
+        'gamma-learns': Edit('.requires_grad_(False)', '').hint(
             '`gamma`和`beta`还在学：模式管不着参数。',
             '`gamma` and `beta` still learn: a mode stops no parameters.',
         ),
         'not-to-be-saved': Edit(
             ('norm.__class__ = Frozen1d', 'norm.__class__ = Frozen2d'),
             ('norm.eval().train = lambda mode=True, norm=norm: norm',) * 2,
+        ).hint(
             '冻结了，可是`torch.save(net)`存不了`lambda`：写成子类就可以。',
             'Frozen, but `torch.save(net)` stores no `lambda`: a subclass '
             'can be stored.',
@@ -459,19 +418,18 @@ check_freeze_norms = Exercise(
         'dropout-off': Edit(
             'return net',
             'net.eval().train = lambda mode=True: net\n    return net',
+        ).hint(
             '丢弃法也停了：只冻结批量归一化层。',
             'Dropout is off too: freeze batch normalization alone.',
         ),
         'all-frozen': Edit(
-            'return net',
-            'return net.requires_grad_(False)',
+            'return net', 'return net.requires_grad_(False)'
+        ).hint(
             '所有层都不学了：只有批量归一化层该停。',
             'No layer learns any more: only batch normalization should stop.',
         ),
         'one-kind-only': [
-            Edit(
-                'norm.__class__ = Frozen1d',
-                'continue',
+            Edit('norm.__class__ = Frozen1d', 'continue').hint(
                 '只冻结了一种：网络里还有哪种批量归一化层？',
                 'One kind is frozen: which other one is in the net?',
             ),

@@ -66,6 +66,7 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
         'centred': Edit(
             ('mean_square = ', '* X /'),
             ('X = X - X.mean(-1, True); mean_square = ', '* X /'),
+        ).hint(
             '减去了均值：那是层归一化。RMS归一化只除，不减。',
             'The mean is subtracted, which is layer norm. RMS norm only '
             'divides.',
@@ -73,38 +74,32 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
         'standard-deviation': Edit(
             '(X**2).mean(dim=-1, keepdim=True)',
             'X.var(dim=-1, keepdim=True, correction=0)',
+        ).hint(
             '除以的是标准差。均方根里不减均值。',
             'This divides by the standard deviation. The root mean square '
             'has no mean subtracted.',
         ),
         **under_the_root('mean_square', 'self.eps'),
-        'sum': Edit(
-            '.mean(dim',
-            '.sum(dim',
+        'sum': Edit('.mean(dim', '.sum(dim').hint(
             '平方是加起来的，没有除以个数。',
             'The squares are summed, not averaged.',
         ),
-        'whole-input': Edit(
-            '.mean(dim=-1, keepdim=True)',
-            '.mean()',
+        'whole-input': Edit('.mean(dim=-1, keepdim=True)', '.mean()').hint(
             '整个输入只求了一个均值：每个词元都要有自己的，只沿最后一个轴。',
             'There is one mean for the whole input. Each token needs its '
             'own, along the last axis only.',
         ),
-        'first-axis': Edit(
-            'dim=-1',
-            'dim=0',
+        'first-axis': Edit('dim=-1', 'dim=0').hint(
             '均值是在样本之间求的。沿最后一个轴求。',
             'The mean is taken across examples. Take it along the last axis.',
         ),
-        'axis-one': Edit(
-            'dim=-1',
-            'dim=1',
+        'axis-one': Edit('dim=-1', 'dim=1').hint(
             '两个轴时对，三个轴时最后一个轴不是1号。',
             'Right for two axes; with three the last axis is not number 1.',
         ),
-        'no-gamma': Edit(
-            'self.gamma * X', 'X', '没有乘`gamma`。', '`gamma` is missing.'
+        'no-gamma': Edit('self.gamma * X', 'X').hint(
+            '没有乘`gamma`。',
+            '`gamma` is missing.',
         ),
         'no-keepdim': SLIPS['no-keepdim'],
     },
@@ -153,40 +148,31 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
                 'X.reshape(N, C // G, G, H, W).transpose(1, 2)',
                 'X_hat.transpose(1, 2).reshape(N, C, H, W)',
             ),
+        ).hint(
             '一组里的通道不相邻。组数`G`写在前面，组内的`C // G`在后面。',
             'The channels of a group are not neighbours. `G` comes first, '
             'the `C // G` inside a group after it.',
         ),
-        'batch-too': Edit(
-            '(2, 3, 4)',
-            '(0, 2, 3, 4)',
+        'batch-too': Edit('(2, 3, 4)', '(0, 2, 3, 4)').hint(
             '样本之间也求了均值：轴0不该在里面。',
             'The mean runs across examples too: leave axis 0 out.',
         ),
-        'one-group': Edit(
-            '(2, 3, 4)',
-            '(1, 2, 3, 4)',
+        'one-group': Edit('(2, 3, 4)', '(1, 2, 3, 4)').hint(
             '各组合到了一起，成了层归一化：组的轴要留着。',
             'All groups are pooled, as in layer norm: keep their axis.',
         ),
-        'positions-only': Edit(
-            '(2, 3, 4)',
-            '(3, 4)',
+        'positions-only': Edit('(2, 3, 4)', '(3, 4)').hint(
             '每个通道自己求了均值，成了实例归一化：组内的通道要在一起。',
             'Each channel has its own mean, as in instance norm: pool the '
             'channels of a group.',
         ),
-        'channels-only': Edit(
-            '(2, 3, 4)',
-            '(2,)',
+        'channels-only': Edit('(2, 3, 4)', '(2,)').hint(
             '每个位置自己求了均值：位置也要合在一起。',
             'Each position has its own mean: pool the positions too.',
         ),
         'unbiased': SLIPS['unbiased'],
         **under_the_root('var', 'self.eps'),
-        'mean-kept': Edit(
-            '(groups - mean)',
-            'groups',
+        'mean-kept': Edit('(groups - mean)', 'groups').hint(
             '没有减均值。',
             'The mean is not subtracted.',
         ),
@@ -195,25 +181,24 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
             '        return self.gamma.view(C, 1, 1) * X_hat'
             ' + self.beta.view(C, 1, 1)',
             '        return X_hat',
+        ).hint(
             '结果还分着组：先变回`X`的形状。',
             'The result is still in groups: put it back in the shape of `X`.',
         ),
         'no-affine': Edit(
             'self.gamma.view(C, 1, 1) * X_hat + self.beta.view(C, 1, 1)',
             'X_hat',
+        ).hint(
             '没有用上`gamma`和`beta`。',
             '`gamma` and `beta` are not used.',
         ),
         'last-axis-affine': [
-            Edit(
-                '.view(C, 1, 1)',
-                '',
+            Edit('.view(C, 1, 1)', '').hint(
                 '`gamma`落在了最后一个轴上。它要变成`(C, 1, 1)`才对着通道。',
                 '`gamma` falls on the last axis. It meets the channels as '
                 '`(C, 1, 1)`.',
             ),
-            Seen(
-                lambda make: _meets_last_axis(make),
+            Seen(lambda make: _meets_last_axis(make)).hint(
                 '',
                 '',
             ),
@@ -253,49 +238,40 @@ check_channel_norm = Exercise(
         lambda: _affine(images(2, 3, 4, 3) / 10, 0.1),
     ],
     {
-        'whole-image': Edit(
-            'dim=1',
-            'dim=(1, 2, 3)',
+        'whole-image': Edit('dim=1', 'dim=(1, 2, 3)').hint(
             '整张图的位置合在了一起。每个位置自己求均值，只沿通道轴。',
             'All positions are pooled. Each has a mean of its own, along the '
             'channel axis alone.',
         ),
-        'positions': Edit(
-            'dim=1',
-            'dim=(2, 3)',
+        'positions': Edit('dim=1', 'dim=(2, 3)').hint(
             '沿位置求了均值，成了实例归一化：要沿通道轴。',
             'The mean runs along positions, as in instance norm: take it '
             'along the channels.',
         ),
-        'last-axis': Edit(
-            'dim=1',
-            'dim=-1',
+        'last-axis': Edit('dim=1', 'dim=-1').hint(
             '最后一个轴是`W`。通道是1号轴。',
             'The last axis is `W`. The channels are axis 1.',
         ),
-        'per-channel': Edit(
-            'dim=1',
-            'dim=(0, 2, 3)',
+        'per-channel': Edit('dim=1', 'dim=(0, 2, 3)').hint(
             '这是批量归一化：样本之间求了均值。',
             'This is batch norm, with means across examples.',
         ),
         'unbiased': SLIPS['unbiased'],
         **under_the_root('var'),
-        'last-axis-affine': Edit(
-            '.view(-1, 1, 1)',
-            '',
+        'last-axis-affine': Edit('.view(-1, 1, 1)', '').hint(
             '`gamma`和`beta`落在了最后一个轴上，要先变成`(C, 1, 1)`。',
             '`gamma` and `beta` fall on the last axis: make them `(C, 1, 1)`.',
         ),
         'no-affine': Edit(
-            'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
-            'X_hat',
+            'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)', 'X_hat'
+        ).hint(
             '没有用上`gamma`和`beta`。',
             '`gamma` and `beta` are not used.',
         ),
         'channels-last': Edit(
             'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
             'return (gamma * X_hat.movedim(1, -1) + beta)',
+        ).hint(
             '通道留在了最后一个轴上：把它放回1号轴。',
             'The channels are left on the last axis: move them back to 1.',
         ),
@@ -356,57 +332,52 @@ check_fold = Exercise(
     [_folds(1, 1), _folds(3, 2, eps=0.1), _folds(4, 4)],
     {
         **under_the_root('norm.running_var', 'norm.eps'),
-        'columns': Edit(
-            'gain.view(-1, 1)',
-            'gain',
+        'columns': Edit('gain.view(-1, 1)', 'gain').hint(
             '权重的形状是`(out, in)`：每个输出乘自己的一行。',
             'The weight is `(out, in)`: each output scales a row of it.',
         ),
         'bias-not-scaled': Edit(
             'gain * (layer.bias - norm.running_mean) + norm.bias',
             'layer.bias - gain * norm.running_mean + norm.bias',
+        ).hint(
             '原来的偏置也要乘上同样的系数。',
             'The old bias is multiplied by the same factor.',
         ),
         'mean-forgotten': Edit(
-            '(layer.bias - norm.running_mean)',
-            'layer.bias',
+            '(layer.bias - norm.running_mean)', 'layer.bias'
+        ).hint(
             '没有减`running_mean`。',
             '`running_mean` is not subtracted.',
         ),
         'mean-not-scaled': Edit(
             'gain * (layer.bias - norm.running_mean)',
             'gain * layer.bias - norm.running_mean',
+        ).hint(
             '均值在缩放之前减：它也要乘上系数。',
             'The mean is subtracted before scaling: scale it too.',
         ),
-        'beta-forgotten': Edit(
-            ' + norm.bias',
-            '',
+        'beta-forgotten': Edit(' + norm.bias', '').hint(
             '`beta`（`norm.bias`）没有加上。',
             '`beta` (`norm.bias`) is not added.',
         ),
         'old-bias-forgotten': Edit(
-            '(layer.bias - norm.running_mean)',
-            '-norm.running_mean',
+            '(layer.bias - norm.running_mean)', '-norm.running_mean'
+        ).hint(
             '全连接层自己的偏置丢了。',
             'The bias of the linear layer is lost.',
         ),
-        'gamma-forgotten': Edit(
-            'norm.weight / ',
-            '1 / ',
+        'gamma-forgotten': Edit('norm.weight / ', '1 / ').hint(
             '`gamma`（`norm.weight`）没有用上。',
             '`gamma` (`norm.weight`) is not used.',
         ),
-        'bias-only': Edit(
-            'gain.view(-1, 1) * layer',
-            'layer',
+        'bias-only': Edit('gain.view(-1, 1) * layer', 'layer').hint(
             '权重没有缩放，只改了偏置。',
             'Only the bias is changed; the weight is not scaled.',
         ),
         'written-into': Edit(
             'folded = nn.Linear(layer.in_features, layer.out_features)',
             'folded = layer',
+        ).hint(
             '改动了原来的层。造一个新的`nn.Linear`。',
             'The old layer is changed. Make a new `nn.Linear`.',
         ),

@@ -43,8 +43,8 @@ CENTRE = Exercise(
     centre,
     [X, (X.T.contiguous(),)],
     {
-        'axis': Edit('mean(0', 'mean(1', '看`dim`', 'Look at `dim`'),
-        'median': Wrong(median, '这是中位数', 'That is the median'),
+        'axis': Edit('mean(0', 'mean(1').hint('看`dim`', 'Look at `dim`'),
+        'median': Wrong(median).hint('这是中位数', 'That is the median'),
     },
 )
 over_features = edited(CENTRE, [('mean(0', 'mean(1')])
@@ -111,7 +111,7 @@ def test_stubs_are_not_tried() -> None:
 
 
 def test_value_may_be_asked_for() -> None:
-    size = Exercise('size', 42, mistakes={'sum': Wrong(13, '', 'A sum?')})
+    size = Exercise('size', 42, mistakes={'sum': Wrong(13).hint('', 'A sum?')})
     assert size(42).ok and size(torch.tensor(42.0)).ok
     assert size(13).mistake == 'sum'
     assert size('42').mistake is None
@@ -128,8 +128,8 @@ BOTH = Exercise(
     mean_and_spread,
     [X],
     {
-        'mean': Edit('X.mean(0)', 'X.sum(0)', '', 'Mean?'),
-        'spread': Edit(' - X.amin(0)', '', '', 'Spread?'),
+        'mean': Edit('X.mean(0)', 'X.sum(0)').hint('', 'Mean?'),
+        'spread': Edit(' - X.amin(0)', '').hint('', 'Spread?'),
     },
     see=named(('均值', 'the mean'), 'spread'),
 )
@@ -147,9 +147,9 @@ def test_several_results_are_told_apart() -> None:
 
 def test_two_mistakes_that_hide_each_other() -> None:
     mistakes = {
-        'twice': Edit('factor = 1', 'factor = 2', '', 'Twice?'),
-        'thrice': Edit('* X', '* X * 3', '', 'Thrice?'),
-        'fourfold': Edit('factor = 1', 'factor = 4', '', 'Fourfold?'),
+        'twice': Edit('factor = 1', 'factor = 2').hint('', 'Twice?'),
+        'thrice': Edit('* X', '* X * 3').hint('', 'Thrice?'),
+        'fourfold': Edit('factor = 1', 'factor = 4').hint('', 'Fourfold?'),
     }
     scale = replace(SAME, mistakes=mistakes)
     assert scale(lambda X: 6 * X).mistake == 'twice'
@@ -159,7 +159,7 @@ def test_two_mistakes_that_hide_each_other() -> None:
 
 
 def test_ways_to_make_a_mistake_share_its_hint() -> None:
-    ways = [Wrong(torch.cos, '圆', 'Round?'), Wrong(torch.sin)]
+    ways = [Wrong(torch.cos).hint('圆', 'Round?'), Wrong(torch.sin)]
     report = replace(SAME, mistakes={'round': ways})(torch.sin)
     assert report.mistake == 'round' and '→ Round?' in repr(report)
 
@@ -168,7 +168,7 @@ def test_rough_mistake_goes_by_the_cases_that_fail() -> None:
     def far(X: Tensor) -> Tensor:
         return X if X.max() < 100 else X + 1
 
-    mistakes = {'far': Wrong(far, '', 'Far?', rough=True)}
+    mistakes = {'far': Wrong(far, rough=True).hint('', 'Far?')}
     exercise = replace(SAME, cases=[X, 100 * X], mistakes=mistakes)
     noise = exercise(lambda X: X if X.max() < 100 else X + 0.3)
     assert noise.mistake == 'far'
@@ -177,8 +177,8 @@ def test_rough_mistake_goes_by_the_cases_that_fail() -> None:
 
 def test_mistake_may_be_seen_in_the_answer() -> None:
     mistakes = {
-        'none': Seen(lambda fn: fn.no_such_thing, '', ''),
-        'name': Seen(lambda fn: fn.__name__ == 'cos', '', 'Name?'),
+        'none': Seen(lambda fn: fn.no_such_thing).hint('', ''),
+        'name': Seen(lambda fn: fn.__name__ == 'cos').hint('', 'Name?'),
     }
     exercise = replace(CENTRE, mistakes=mistakes)
     assert exercise(torch.cos).mistake == 'name'
