@@ -39,9 +39,15 @@ from d2lmini.exercises.lesson06 import (
 )
 from d2lmini.exercises.lesson08 import (
     check_channel_norm,
-    check_fold,
     check_GroupNorm,
     check_RMSNorm,
+)
+from d2lmini.exercises.lesson09 import check_pool, check_shard, check_to_sync
+from d2lmini.exercises.lesson10 import (
+    check_fold,
+    check_fold_before,
+    check_fold_net,
+    check_leftover,
 )
 
 __all__ = [
@@ -53,20 +59,26 @@ __all__ = [
     'check_channel_norm',
     'check_conv_backward',
     'check_fold',
+    'check_fold_before',
+    'check_fold_net',
     'check_freeze_norms',
     'check_frozen_sgd',
     'check_gradient_norms',
     'check_half_life',
     'check_largest_eps',
+    'check_leftover',
     'check_momentum_to_torch',
     'check_norm_for',
+    'check_pool',
     'check_refresh',
     'check_relative_update',
     'check_remember_var',
     'check_replay',
+    'check_shard',
     'check_share',
     'check_statistics',
     'check_still_training',
+    'check_to_sync',
     'check_to_torch_state',
     'check_undo',
     'check_warm',

@@ -5,11 +5,13 @@ from d2lmini.explore.family import family
 from d2lmini.explore.nets import Noise, eps, eps_gain, noise
 from d2lmini.explore.race import Race, race
 from d2lmini.explore.replay import record
+from d2lmini.explore.shards import Shards, shards
 from d2lmini.explore.slide import Slide
 
 __all__ = [
     'Noise',
     'Race',
+    'Shards',
     'Slide',
     'any_momentum',
     'eps',
@@ -20,4 +22,5 @@ __all__ = [
     'race',
     'record',
     'running_mean',
+    'shards',
 ]

@@ -474,7 +474,8 @@ def _power(axis: Any, value: float, _: Any) -> str:
     """Write a power of ten, as 1e-4 wherever one needs an exponent."""
     if axis.get_view_interval()[0] >= 1e-4:
         return f'{value:g}'
-    return f'{value:.0e}'.replace('e-0', 'e-').replace('e+00', '')
+    told = f'{value:.0e}'.replace('e-0', 'e-').replace('e+0', 'e')
+    return told.removesuffix('e0')
 
 
 def _between(axis: Any, value: float, _: Any) -> str:

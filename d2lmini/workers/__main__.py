@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,7 +40,8 @@ def batches(
     data: d2l.data.Batches, mine: Tensor, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (X, y) of a share of the data, on the device."""
-    for index in mine.split(data.batch_size):
+    for start in range(0, len(mine), data.batch_size):
+        index = mine[start : start + data.batch_size]
         X = data.images[index].unsqueeze(1).to(device).float() / 255
         yield X, data.labels[index].to(device).long()
 
@@ -52,7 +54,8 @@ def build(norm: str, device: torch.device) -> nn.Module:
         SyncBatchNorm if norm == 'sync' and not on_gpu else d2l.torch_norm
     )
     if norm == 'sync' and on_gpu:  # torch's own works on GPUs only
-        net = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+        net = convert(net)
     return net.to(device)
 
 
@@ -83,6 +86,7 @@ def train(norm: str, batch_size: int, lr: float, epochs: int) -> None:
     net = build(norm, device)
     model = DistributedDataParallel(net)
     optimizer = torch.optim.SGD(model.parameters(), lr)
+    cross_entropy = nn.CrossEntropyLoss()
     if rank == 0:
         print(f'{workers} workers of {batch_size} on {device.type}, {norm}')
         print('epoch  loss  test acc  images/s  means apart')
@@ -91,7 +95,7 @@ def train(norm: str, batch_size: int, lr: float, epochs: int) -> None:
         mine, total = shard(data.num_examples, epoch), 0.0
         start = perf_counter()
         for X, y in batches(data, mine, device):
-            loss = nn.functional.cross_entropy(model(X), y)
+            loss = cross_entropy(model(X), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -12,7 +12,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-OURS = str(Path(__file__).parent), str(Path(torch.__file__).parent)
+# Where no code of the notebook stands.
+LIBRARIES = (
+    str(Path(__file__).parent),
+    str(Path(torch.__file__).parent),
+    str(Path(os.__file__).parent),
+    '<frozen',
+)
 
 
 def join(store: Path, rank: int, workers: int, seconds: float) -> None:
@@ -31,7 +37,7 @@ def join(store: Path, rank: int, workers: int, seconds: float) -> None:
             os.environ.setdefault('GLOO_SOCKET_IFNAME', name)
     dist.init_process_group(
         'gloo',
-        store=dist.FileStore(str(store), workers),
+        store=dist.FileStore(str(store), workers),  # type: ignore[attr-defined]
         rank=rank,
         world_size=workers,
         timeout=timedelta(seconds=seconds),
@@ -46,15 +52,20 @@ def main(folder: Path, rank: int, workers: int, seconds: float) -> None:
     try:
         # It was written by the notebook's process just now.
         work, args = pickle.loads((folder / 'work').read_bytes())
-        join(folder / 'store', rank, workers, seconds)
+        # The notebook is to find those who are late first, and ask them.
+        join(folder / 'store', rank, workers, seconds + 60)
+        (folder / f'{rank}.here').touch()
         torch.save(work(rank, *args), folder / f'{rank}.pt')
         torch.load(folder / f'{rank}.pt', weights_only=True)
-        dist.destroy_process_group()
+        dist.barrier()  # else one may leave while others still talk
     except BaseException as e:
         place = _place(traceback.extract_tb(e.__traceback__))
         what = str(e).splitlines()[0] if str(e) else ''
         told.write_text(f'{type(e).__name__}: {what} ({place})', 'utf8')
         raise
+    # Without the farewells of the library, which abort now and then.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _obey(told: Path) -> None:
@@ -69,11 +80,11 @@ def _obey(told: Path) -> None:
 
 
 def _place(frames: traceback.StackSummary) -> str:
-    """Return where the work was: its own last line, and what it called."""
-    own = [f for f in frames if not f.filename.startswith(OURS)]
-    last = (own or frames)[-1]
-    return f'{last.name}(), line {last.lineno}'
+    """Return the last line of the notebook's code, '' where there is none."""
+    own = [f for f in frames if not f.filename.startswith(LIBRARIES)]
+    return f'{own[-1].name}(), line {own[-1].lineno}' if own else ''
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]), float(sys.argv[4]))
+    folder, rank, workers, seconds = sys.argv[1:]
+    main(Path(folder), int(rank), int(workers), float(seconds))

@@ -15,6 +15,7 @@ import torch
 from d2lmini.show.lang import tr
 
 LOOK = 0.02  # seconds between two looks at the workers
+START = 60  # seconds that they may take to start
 Team = list[subprocess.Popen[bytes]]
 
 
@@ -38,7 +39,7 @@ def run(
         What they print comes out with the number of the worker before it.
     *args : whatever can be pickled, the same for all workers
     workers : int, at least 1
-    seconds : float, above 0, the time after which they are ended
+    seconds : float, above 0, how long they may work before they are ended
 
     Returns
     -------
@@ -107,12 +108,15 @@ def _start(
 
 def _wait(team: Team, folder: Path, seconds: float) -> None:
     """Wait until all have finished; say who did not, and where it was."""
-    end = monotonic() + seconds
+    limit, end = float(START), monotonic() + START
+    starting = True
     while (codes := [each.poll() for each in team]).count(0) < len(team):
         if any(codes):
             _fail(codes, folder)
+        if starting and len([*folder.glob('*.here')]) == len(team):
+            starting, limit, end = False, seconds, monotonic() + seconds
         if monotonic() > end:
-            _late(team, codes, folder, seconds)
+            _late(team, codes, folder, limit)
         sleep(LOOK)
 
 
@@ -148,9 +152,15 @@ def _late(
     for rank in waiting:
         with contextlib.suppress(subprocess.TimeoutExpired):
             team[rank].wait(2)
-        places.append((rank, _read(folder / f'{rank}.error') or '?'))
-    zh = '；'.join(f'进程{rank}停在{place}' for rank, place in places)
-    en = '; '.join(f'worker {rank} was at {place}' for rank, place in places)
+        places.append((rank, _read(folder / f'{rank}.error')))
+    zh = '；'.join(
+        f'进程{rank}{f"停在{place}" if place else "做完了，在等别的进程"}'
+        for rank, place in places
+    )
+    en = '; '.join(
+        f'worker {rank} was {f"at {place}" if place else "done and waiting"}'
+        for rank, place in places
+    )
     raise WorkerError(
         tr(
             f'{seconds:g}秒后还没有做完，已全部停止：{zh}。',

@@ -67,7 +67,8 @@ class SyncBatchNorm(BatchNorm):
         square = (centered**2).sum(dim=dims, keepdim=True)
         var = AllReduce.apply(square) / n
         self._remember(mean, var, int(n))
-        Y = self.gamma * centered / torch.sqrt(var + self.eps) + self.beta
+        scale = self.gamma / torch.sqrt(var + self.eps)
+        Y: Tensor = scale * centered + self.beta
         return Y.to(X.dtype)
 
     @torch.no_grad()
