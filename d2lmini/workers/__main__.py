@@ -83,6 +83,10 @@ def train(norm: str, batch_size: int, lr: float, epochs: int) -> None:
         if turn == (local == 0):
             data, test_data = d2l.load_data_fashion_mnist(batch_size)
         dist.barrier()
+    names: list[Any] = [None] * workers
+    dist.all_gather_object(names, data.dataset_name)
+    if len({*names}) > 1:
+        sys.exit(f'all workers need the same data, got {names}')
     net = build(norm, device)
     model = DistributedDataParallel(net)
     optimizer = torch.optim.SGD(model.parameters(), lr)

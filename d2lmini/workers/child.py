@@ -1,17 +1,23 @@
-"""One worker: python -m d2lmini.workers.child FOLDER RANK WORKERS SECONDS."""
+"""One worker: python -m d2lmini.workers.child FOLDER RANK WORKERS."""
 
 import os
 import pickle
+import queue
 import socket
 import sys
 import threading
 import traceback
+from contextlib import redirect_stdout
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
+LONG = timedelta(days=1)  # the notebook ends those who are late
 # Where no code of the notebook stands.
 LIBRARIES = (
     str(Path(__file__).parent),
@@ -21,61 +27,79 @@ LIBRARIES = (
 )
 
 
-def join(store: Path, rank: int, workers: int, seconds: float) -> None:
+def join(store: Path, rank: int, workers: int) -> None:
     """Form the default group over gloo; the processes meet in a file.
 
-    Nothing listens beyond this machine.
+    Nothing listens beyond this machine, on Linux and macOS.
 
     Parameters
     ----------
     store : path of a file that does not exist yet, the same for all
     rank, workers : int, this process's number and how many there are
-    seconds : float, how long a worker waits for the others
     """
     for _, name in socket.if_nameindex():
         if name in ('lo', 'lo0'):  # the loopback of Linux, of macOS
-            os.environ.setdefault('GLOO_SOCKET_IFNAME', name)
+            os.environ['GLOO_SOCKET_IFNAME'] = name
     dist.init_process_group(
         'gloo',
         store=dist.FileStore(str(store), workers),  # type: ignore[attr-defined]
         rank=rank,
         world_size=workers,
-        timeout=timedelta(seconds=seconds),
+        timeout=LONG,
     )
 
 
-def main(folder: Path, rank: int, workers: int, seconds: float) -> None:
-    """Do what stands in the folder's file 'work' and save what comes out."""
-    told = folder / f'{rank}.error'
-    threading.Thread(target=_obey, args=(told,), daemon=True).start()
+def main(folder: Path, rank: int, workers: int) -> None:
+    """Do one job after the other, until the notebook's process is gone."""
+    jobs: Any = queue.SimpleQueue()
+    now = ['0']  # the number of the job
+    told = threading.Thread(target=_listen, args=(jobs, now, folder, rank))
+    told.daemon = True
+    told.start()
     torch.set_num_threads(1)
+    join(folder / 'store', rank, workers)
+    DistributedDataParallel(nn.Linear(1, 1))  # the first one takes seconds
+    (folder / f'{rank}.here').touch()
+    while True:
+        now[0] = jobs.get()
+        _do(folder, now[0], rank)
+
+
+def _do(folder: Path, job: str, rank: int) -> None:
+    mine = folder / f'{job}.{rank}'
+    torch.manual_seed(0)  # as in a process that has just been started
     try:
         # It was written by the notebook's process just now.
-        work, args = pickle.loads((folder / 'work').read_bytes())
-        # The notebook is to find those who are late first, and ask them.
-        join(folder / 'store', rank, workers, seconds + 60)
-        (folder / f'{rank}.here').touch()
-        torch.save(work(rank, *args), folder / f'{rank}.pt')
-        torch.load(folder / f'{rank}.pt', weights_only=True)
-        dist.barrier()  # else one may leave while others still talk
+        work, args = pickle.loads((folder / f'{job}.work').read_bytes())
+        with (
+            open(f'{mine}.out', 'w', encoding='utf8', buffering=1) as out,
+            redirect_stdout(out),
+        ):
+            torch.save(work(rank, *args), f'{mine}.pt')
+        torch.load(f'{mine}.pt', weights_only=True)
+        dist.barrier()  # so that nobody's message meets the next job
+        Path(f'{mine}.done').touch()
     except BaseException as e:
         place = _place(traceback.extract_tb(e.__traceback__))
         what = str(e).splitlines()[0] if str(e) else ''
-        told.write_text(f'{type(e).__name__}: {what} ({place})', 'utf8')
-        raise
-    # Without the farewells of the library, which abort now and then.
-    sys.stdout.flush()
-    os._exit(0)
+        Path(f'{mine}.error').write_text(
+            f'{type(e).__name__}: {what} ({place})', 'utf8'
+        )
+        # Without the library's farewells, which abort now and then.
+        os._exit(1)
 
 
-def _obey(told: Path) -> None:
-    """Wait for the notebook's process: asked, or left alone, end.
+def _listen(jobs: Any, now: list[str], folder: Path, rank: int) -> None:
+    """Hand on the numbers of jobs; asked, or left alone, end.
 
     Asked, it tells before where the work is.
     """
-    if sys.stdin.readline():
+    while (word := sys.stdin.readline().strip()).isdigit():
+        jobs.put(word)
+    if word:
         frame = sys._current_frames()[threading.main_thread().ident or 0]
-        told.write_text(_place(traceback.extract_stack(frame)), 'utf8')
+        place = _place(traceback.extract_stack(frame))
+        (folder / f'{now[0]}.{rank}.error').write_text(place, 'utf8')
     os._exit(1)
 
 
@@ -86,5 +110,4 @@ def _place(frames: traceback.StackSummary) -> str:
 
 
 if __name__ == '__main__':
-    folder, rank, workers, seconds = sys.argv[1:]
-    main(Path(folder), int(rank), int(workers), float(seconds))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
@@ -16,11 +17,176 @@ from d2lmini.show.lang import tr
 
 LOOK = 0.02  # seconds between two looks at the workers
 START = 60  # seconds that they may take to start
-Team = list[subprocess.Popen[bytes]]
+IDLE = 30  # seconds that they wait for more work
 
 
 class WorkerError(RuntimeError):
     """A worker died, or the workers did not finish in time."""
+
+
+class Team:
+    """Worker processes that have formed a group and wait for work.
+
+    They talk to us by files in a folder of their own, named by job and rank:
+    what is to be done, what came out, what was printed, what went wrong.
+
+    Parameters
+    ----------
+    workers : int
+    """
+
+    def __init__(self, workers: int) -> None:
+        # On Windows what an ended process had open is held for a moment.
+        self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self.folder, self.jobs = Path(self._place.name), 0
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._rest = threading.Timer(0, lambda: None)
+        try:
+            for rank in range(workers):
+                self.processes.append(self._start(rank, workers))
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, rank: int, workers: int) -> subprocess.Popen[bytes]:
+        home = {'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1'}
+        words = sys.executable, '-m', 'd2lmini.workers.child'
+        with open(self.folder / f'{rank}.err', 'wb') as err:
+            return subprocess.Popen(
+                [*words, str(self.folder), str(rank), str(workers)],
+                stdin=subprocess.PIPE,  # closed, it tells a worker to end
+                stdout=err,
+                stderr=err,
+                env={**os.environ, **home},
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether every worker still runs."""
+        return bool(self.processes) and not any(self.codes())
+
+    def codes(self) -> list[int | None]:
+        """Return the exit codes, None for those that run."""
+        return [each.poll() for each in self.processes]
+
+    def say(self, rank: int, word: str) -> None:
+        """Send a word to a worker, unless it is gone."""
+        with contextlib.suppress(OSError):
+            stdin: Any = self.processes[rank].stdin
+            stdin.write(f'{word}\n'.encode())
+            stdin.flush()
+
+    def read(self, rank: int, what: str) -> str | None:
+        """Return a text that a worker wrote in this job, None for none."""
+        path = self.folder / f'{self.jobs}.{rank}.{what}'
+        if not path.exists():
+            return None
+        return path.read_text(encoding='utf8', errors='replace').strip()
+
+    def run(self, packed: bytes, seconds: float) -> list[Any]:
+        """Let all do a job; return what came out, by rank."""
+        self._rest.cancel()
+        self.jobs += 1
+        (self.folder / f'{self.jobs}.work').write_bytes(packed)
+        for rank in range(len(self.processes)):
+            self.say(rank, str(self.jobs))
+        try:
+            self._wait(seconds)
+        finally:
+            for rank in range(len(self.processes)):
+                for line in (self.read(rank, 'out') or '').splitlines():
+                    print(f'[{rank}] {line}')
+        self._rest = threading.Timer(IDLE, self.end)
+        self._rest.daemon = True
+        self._rest.start()
+        return [
+            torch.load(
+                self.folder / f'{self.jobs}.{rank}.pt', weights_only=True
+            )
+            for rank in range(len(self.processes))
+        ]
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until all have finished; say who did not, and where it was."""
+        starting = not all(
+            (self.folder / f'{rank}.here').exists()
+            for rank in range(len(self.processes))
+        )
+        limit = START if starting else seconds
+        end = monotonic() + limit
+        while len([*self.folder.glob(f'{self.jobs}.*.done')]) < len(
+            self.processes
+        ):
+            if any(code is not None for code in self.codes()):
+                self._fail()
+            if starting and len([*self.folder.glob('*.here')]) == len(
+                self.processes
+            ):
+                starting, limit, end = False, seconds, monotonic() + seconds
+            if monotonic() > end:
+                self._late(limit)
+            sleep(LOOK)
+
+    def _fail(self) -> None:
+        """Tell of the worker that died first; others die of its silence."""
+
+        def when(rank: int) -> float:
+            told = self.folder / f'{self.jobs}.{rank}.error'
+            return told.stat().st_mtime_ns if told.exists() else 0
+
+        dead = [n for n, code in enumerate(self.codes()) if code is not None]
+        rank = min(dead, key=when)
+        code = self.codes()[rank]
+        why = self.read(rank, 'error')
+        raise WorkerError(
+            tr(
+                f'进程{rank}中途结束：{why or f"退出码{code}"}。'
+                '其余进程已停止。',
+                f'worker {rank} died: {why or f"exit code {code}"}. The '
+                'others were ended.',
+            )
+        )
+
+    def _late(self, limit: float) -> None:
+        """Ask those still at work where they are, and tell it."""
+        zh, en = [], []
+        for rank, code in enumerate(self.codes()):
+            if code is None:
+                self.say(rank, 'where?')
+        for rank, process in enumerate(self.processes):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+            place = self.read(rank, 'error')
+            if place is None:
+                zh.append(f'进程{rank}没有回答')
+                en.append(f'worker {rank} gave no answer')
+            elif place:
+                zh.append(f'进程{rank}停在{place}')
+                en.append(f'worker {rank} was at {place}')
+            else:
+                zh.append(f'进程{rank}做完了，在等别的进程')
+                en.append(f'worker {rank} was done and waiting')
+        raise WorkerError(
+            tr(
+                f'{limit:g}秒后还没有做完，已全部停止：{"；".join(zh)}。',
+                f'not finished after {limit:g} s, all were ended: '
+                f'{"; ".join(en)}.',
+            )
+        )
+
+    def end(self) -> None:
+        """End all workers and remove their folder."""
+        self._rest.cancel()
+        for each in self.processes:
+            each.kill()
+            each.wait()
+            with contextlib.suppress(OSError):  # it has closed its end
+                each.stdin.close()  # type: ignore[union-attr]
+        self.processes = []
+        self._place.cleanup()
+
+
+_team: Team | None = None
 
 
 def run(
@@ -54,9 +220,10 @@ def run(
 
     Notes
     -----
-    The processes meet in a file, without any port. Whatever happens, an
-    interrupt included, all of them are ended before this returns; should
-    the notebook's own process be killed, they end by themselves.
+    The processes meet in a file, without any port. They stay for half a
+    minute in case there is more to do, so that the next call starts at once.
+    After an error or an interrupt all of them are ended before this returns;
+    should the notebook's own process be killed, they end by themselves.
     """
     if not isinstance(workers, int) or workers < 1 or not seconds > 0:
         raise ValueError(
@@ -65,112 +232,14 @@ def run(
         )
     import cloudpickle
 
-    # On Windows the files of a process that was ended are held for a moment.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        (folder / 'work').write_bytes(cloudpickle.dumps((work, args)))
-        team: Team = []
-        try:
-            for rank in range(workers):
-                team.append(_start(folder, rank, workers, seconds))
-            _wait(team, folder, seconds)
-        finally:
-            for each in team:
-                each.kill()
-                each.wait()
-                with contextlib.suppress(OSError):  # it has closed its end
-                    each.stdin.close()  # type: ignore[union-attr]
-        for rank in range(workers):
-            for line in _read(folder / f'{rank}.out').splitlines():
-                print(f'[{rank}] {line}')
-        return [
-            torch.load(folder / f'{rank}.pt', weights_only=True)
-            for rank in range(workers)
-        ]
-
-
-def _start(
-    folder: Path, rank: int, workers: int, seconds: float
-) -> subprocess.Popen[bytes]:
-    asked = folder, rank, workers, seconds
-    with (
-        open(folder / f'{rank}.out', 'wb') as out,
-        open(folder / f'{rank}.err', 'wb') as err,
-    ):
-        return subprocess.Popen(
-            [sys.executable, '-m', 'd2lmini.workers.child', *map(str, asked)],
-            stdin=subprocess.PIPE,  # closed, it tells the worker to end
-            stdout=out,
-            stderr=err,
-            env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1'},
-        )
-
-
-def _wait(team: Team, folder: Path, seconds: float) -> None:
-    """Wait until all have finished; say who did not, and where it was."""
-    limit, end = float(START), monotonic() + START
-    starting = True
-    while (codes := [each.poll() for each in team]).count(0) < len(team):
-        if any(codes):
-            _fail(codes, folder)
-        if starting and len([*folder.glob('*.here')]) == len(team):
-            starting, limit, end = False, seconds, monotonic() + seconds
-        if monotonic() > end:
-            _late(team, codes, folder, limit)
-        sleep(LOOK)
-
-
-def _fail(codes: list[int | None], folder: Path) -> None:
-    """Tell of the worker that died first; the others die of its silence."""
-
-    def when(rank: int) -> float:
-        told = folder / f'{rank}.error'
-        return told.stat().st_mtime_ns if told.exists() else 0
-
-    rank = min((n for n, code in enumerate(codes) if code), key=when)
-    code = codes[rank]
-    why = _read(folder / f'{rank}.error')
-    raise WorkerError(
-        tr(
-            f'进程{rank}中途结束：{why or f"退出码{code}"}。其余进程已停止。',
-            f'worker {rank} died: {why or f"exit code {code}"}. The others '
-            'were ended.',
-        )
-    )
-
-
-def _late(
-    team: Team, codes: list[int | None], folder: Path, seconds: float
-) -> None:
-    """Ask those still at work where they are, and tell it."""
-    waiting = [rank for rank, code in enumerate(codes) if code is None]
-    for rank in waiting:
-        with contextlib.suppress(OSError):
-            team[rank].stdin.write(b'where?\n')  # type: ignore[union-attr]
-            team[rank].stdin.flush()  # type: ignore[union-attr]
-    places = []
-    for rank in waiting:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            team[rank].wait(2)
-        places.append((rank, _read(folder / f'{rank}.error')))
-    zh = '；'.join(
-        f'进程{rank}{f"停在{place}" if place else "做完了，在等别的进程"}'
-        for rank, place in places
-    )
-    en = '; '.join(
-        f'worker {rank} was {f"at {place}" if place else "done and waiting"}'
-        for rank, place in places
-    )
-    raise WorkerError(
-        tr(
-            f'{seconds:g}秒后还没有做完，已全部停止：{zh}。',
-            f'not finished after {seconds:g} s, all were ended: {en}.',
-        )
-    )
-
-
-def _read(path: Path) -> str:
-    """Return what a file holds, '' where there is none."""
-    if not path.exists():
-        return ''
-    return path.read_text(encoding='utf8', errors='replace').strip()
+    global _team
+    packed = cloudpickle.dumps((work, args))
+    if _team is None or not _team.alive or len(_team.processes) != workers:
+        if _team is not None:
+            _team.end()
+        _team = Team(workers)
+    try:
+        return _team.run(packed, seconds)
+    except BaseException:
+        _team.end()
+        raise

@@ -115,6 +115,11 @@ def waits(rank: int) -> None:
         time.sleep(10 * PATIENCE)
 
 
+def rank_of(rank: int) -> int:
+    """Return the rank."""
+    return rank
+
+
 def odd(rank: int) -> object:
     """Return what cannot be sent."""
     return object()
@@ -150,6 +155,17 @@ def test_an_end_is_told_and_nothing_is_left(
 def test_other_numbers_are_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match='workers must be an int'):
         workers.run(waits, **asked)
+
+
+@linux
+def test_a_team_without_work_goes_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    monkeypatch.setattr('d2lmini.workers.start.IDLE', 0.1)
+    assert workers.run(rank_of, workers=3) == [0, 1, 2]  # a team of its own
+    assert until(lambda: not processes(str(tmp_path)))
+    assert until(lambda: not [*tmp_path.iterdir()])
 
 
 @linux
