@@ -54,7 +54,7 @@ $(READY)-lab: pyproject.toml $(call outdated,lab)
 	$(call install,lab,lab)
 
 $(READY)-test: pyproject.toml $(call outdated,test)
-	$(call install,lab$(,)test,test)
+	$(call install,lab$(,)test$(,)deploy,test)
 
 , := ,
 

@@ -134,6 +134,7 @@ def ids(paths: list[Path]) -> list[str]:
 # its own room and from those below; a room uses no other room but these:
 SIDEWAYS = {
     'machine': {'dataset'},  # lesson 00 foretells which data there will be
+    'hunt': {'exercises'},  # faults are mistakes, by the exercises' engine
 }
 
 

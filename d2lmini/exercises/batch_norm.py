@@ -360,6 +360,8 @@ _MEMORY = (
     'moving_var = (1 - momentum) * moving_var + momentum * unbiased',
 )
 _SCALE = 'scale = gamma'
+_GRAPHLESS = """with torch.no_grad():  # the memory must not keep the graph
+            unbiased"""
 _GAMMA, _ROOT, _BETA = 'gamma / torch', 'torch.sqrt(var + eps)', '+ beta)'
 _IN_PLACE = (
     (_MEMORY[0], 'moving_mean.mul_(1 - momentum).add_(momentum * mean)'),
@@ -375,6 +377,16 @@ _ALSO_IN_EVAL = f"""if not training:
             {_MEMORY[0]}
             {_MEMORY[1]}
     {_SCALE}"""
+_WHEN_IT_CAN = (  # remembers whatever has a variance
+    (' if training else moving_mean', ''),
+    (f'var = moving_var\n    if training:\n        {_VAR}', f'{_VAR}'),
+    ('  # biased\n', '  # biased\n    if n > 1:\n'),
+    (
+        _SCALE,
+        'if not training:\n'
+        f'        centered, var = x - moving_mean, moving_var\n    {_SCALE}',
+    ),
+)
 
 
 def _edit(*changes: tuple[str, str]) -> Edit:
@@ -519,10 +531,14 @@ MISTAKES: Mistakes = {
         'Evaluation uses the batch statistics. Where would they come from if '
         'a single example comes?',
     ),
-    'remembers_in_eval': Edit(_SCALE, _ALSO_IN_EVAL).hint(
-        '评估也改了移动平均。测试数据该影响以后的预测吗？',
-        'Evaluation changes the moving averages. Should test data do that?',
-    ),
+    'remembers_in_eval': [
+        _edit(*_WHEN_IT_CAN).hint(
+            '评估也改了移动平均。测试数据该影响以后的预测吗？',
+            'Evaluation changes the moving averages. Should test data do '
+            'that?',
+        ),
+        Edit(_SCALE, _ALSO_IN_EVAL),
+    ],
     'not_remembered': Edit(
         ('moving_mean = (1', 'moving_var = (1'), ('_ = (1', '_ = (1')
     ).hint(
@@ -542,7 +558,10 @@ MISTAKES: Mistakes = {
         ),
         Edit('(1 - momentum) * moving_mean', 'moving_mean'),
     ],
-    'momentum_reversed': _first('momentum = 1 - momentum').hint(
+    'momentum_reversed': Edit(
+        ('(1 - momentum) * moving', '+ momentum *'),
+        ('momentum * moving', '+ (1 - momentum) *'),
+    ).hint(
         'PyTorch的`momentum=0.1`是旧值的权重，还是新值的？',
         "Is PyTorch's `momentum=0.1` the weight of the old value or the new?",
     ),
@@ -629,8 +648,8 @@ MISTAKES: Mistakes = {
         '`beta`也被`gamma`乘了。先缩放还是先偏移？',
         '`gamma` multiplies `beta` too. Does the scale or the shift go first?',
     ),
-    'cut_gradient': _before_scale(
-        'centered, var = x - mean.detach(), var.detach()'
+    'cut_gradient': Edit(
+        ('x.mean(', _VAR), ('x.detach().mean(', f'{_VAR}.detach()')
     ).hint(
         '`X`的梯度不对。动一动`X`，均值和方差也动：梯度知道吗？',
         'The gradient to `X` is wrong. Move `X`, and the mean and the '
@@ -644,7 +663,10 @@ MISTAKES: Mistakes = {
         '`X`的梯度不对。它经过均值了，也经过方差了吗？',
         'The gradient to `X` passes the mean. Does it pass the variance too?',
     ),
-    'keeps_graph': Edit('with torch.no_grad():', 'if True:').hint(
+    'keeps_graph': Edit(
+        (_GRAPHLESS, *(f'    {line}' for line in _MEMORY)),
+        ('unbiased', *_MEMORY),
+    ).hint(
         '移动平均带着计算图，一步比一步长。更新它们，要不要记梯度？',
         'The moving averages carry a computation graph that grows. Do their '
         'updates need gradients?',

@@ -220,13 +220,22 @@ def _case(given: Any) -> Case:
     return Case(given if whole else (given,))
 
 
-def edited(exercise: Exercise, changes: Sequence[tuple[str, str]]) -> Code:
-    """Return the right answer with (old, new) words, or raise LookupError."""
+Changes = Sequence[tuple[str, str]]
+
+
+def changed(exercise: Exercise, changes: Changes = ()) -> str:
+    """Return the right answer's text with (old, new) words."""
     source = exercise.source or exercise.answer
     for old, new in changes:
         if old not in source:
             raise LookupError(f'{exercise.name}: no {old!r} in its answer')
         source = source.replace(old, new)
+    return source
+
+
+def edited(exercise: Exercise, changes: Changes) -> Code:
+    """Return the right answer with (old, new) words, or raise LookupError."""
+    source = changed(exercise, changes)
     module = inspect.getmodule(exercise.right)
     names = dict(vars(module)) if module else {}
     exec(compile(source, f'<{exercise.name}>', 'exec'), names)

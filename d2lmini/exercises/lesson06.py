@@ -145,7 +145,7 @@ check_accuracy_of = Exercise(
     accuracy_of,
     _in_each_mode(_batch),
     {
-        'mode-forgotten': Edit('net.eval()', '').hint(
+        'mode-forgotten': Edit('    net.eval()\n', '').hint(
             '这是在原来的模式下测的：训练模式下，层用的是谁的统计量？',
             'In training mode, whose statistics does a layer normalize by?',
         ),

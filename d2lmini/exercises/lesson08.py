@@ -1,4 +1,4 @@
-"""Your turn in lesson 08: two layers of the family, and one that is gone."""
+"""Your turn in lesson 08: layers of the family."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,6 @@ from d2lmini.exercises.compare import show
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
 from d2lmini.exercises.guard import fill, gradients_of, output_of
 from d2lmini.exercises.lesson02 import SLIPS, images, under_the_root
-from d2lmini.show.lang import Fault
 
 Make = Callable[..., Any]
 
@@ -276,111 +275,4 @@ check_channel_norm = Exercise(
             'The channels are left on the last axis: move them back to 1.',
         ),
     },
-)
-
-
-def fold(layer: Any, norm: Any) -> nn.Linear:
-    """Return one layer that does what both do in evaluation mode."""
-    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # (C,)
-    folded = nn.Linear(layer.in_features, layer.out_features)
-    folded.weight.data = gain.view(-1, 1) * layer.weight.data
-    folded.bias.data = gain * (layer.bias - norm.running_mean) + norm.bias
-    return folded
-
-
-def _pair(
-    eps: float, wide: int, width: int
-) -> tuple[nn.Linear, nn.BatchNorm1d]:
-    """Return a layer and its batch norm that has seen a few batches."""
-    layer, norm = nn.Linear(wide, width), nn.BatchNorm1d(width, eps=eps)
-    numbers = torch.Generator().manual_seed(1)
-    for tensor in (layer.weight, layer.bias, norm.weight, norm.bias):
-        tensor.data.normal_(generator=numbers)
-    for _ in range(9):
-        X = torch.randn(8, wide, generator=numbers)
-        norm(layer(1 + X / 3).detach())
-    return layer, norm.eval()
-
-
-def _folds(wide: int, width: int, eps: float = 1e-5) -> Case:
-    told = f'`nn.Linear({wide}, {width})`, `eps = {eps}`'
-    return Case(lambda: _pair(eps, wide, width), told, told)
-
-
-def _folded(answer: Callable[..., Any], layer: Any, norm: Any) -> Results:
-    X = torch.randn(
-        5, layer.in_features, generator=torch.Generator().manual_seed(2)
-    )
-    before = norm(layer(X))
-    folded = answer(layer, norm)
-    if not isinstance(folded, nn.Module):
-        kind = type(folded).__name__
-        raise Fault(f'要返回一个层，来的是`{kind}`', f'got `{kind}`, no layer')
-    same = torch.equal(norm(layer(X)), before)
-    return {
-        ('输出', 'the output'): folded(X),
-        ('原来的两层不变', 'the two layers stay as they were'): same,
-        ('没有批量归一化层', 'no batch norm is left'): not any(
-            isinstance(m, nn.BatchNorm1d) for m in folded.modules()
-        ),
-    }
-
-
-check_fold = Exercise(
-    'fold',
-    fold,
-    [_folds(1, 1), _folds(3, 2, eps=0.1), _folds(4, 4)],
-    {
-        **under_the_root('norm.running_var', 'norm.eps'),
-        'columns': Edit('gain.view(-1, 1)', 'gain').hint(
-            '权重的形状是`(out, in)`：每个输出乘自己的一行。',
-            'The weight is `(out, in)`: each output scales a row of it.',
-        ),
-        'bias-not-scaled': Edit(
-            'gain * (layer.bias - norm.running_mean) + norm.bias',
-            'layer.bias - gain * norm.running_mean + norm.bias',
-        ).hint(
-            '原来的偏置也要乘上同样的系数。',
-            'The old bias is multiplied by the same factor.',
-        ),
-        'mean-forgotten': Edit(
-            '(layer.bias - norm.running_mean)', 'layer.bias'
-        ).hint(
-            '没有减`running_mean`。',
-            '`running_mean` is not subtracted.',
-        ),
-        'mean-not-scaled': Edit(
-            'gain * (layer.bias - norm.running_mean)',
-            'gain * layer.bias - norm.running_mean',
-        ).hint(
-            '均值在缩放之前减：它也要乘上系数。',
-            'The mean is subtracted before scaling: scale it too.',
-        ),
-        'beta-forgotten': Edit(' + norm.bias', '').hint(
-            '`beta`（`norm.bias`）没有加上。',
-            '`beta` (`norm.bias`) is not added.',
-        ),
-        'old-bias-forgotten': Edit(
-            '(layer.bias - norm.running_mean)', '-norm.running_mean'
-        ).hint(
-            '全连接层自己的偏置丢了。',
-            'The bias of the linear layer is lost.',
-        ),
-        'gamma-forgotten': Edit('norm.weight / ', '1 / ').hint(
-            '`gamma`（`norm.weight`）没有用上。',
-            '`gamma` (`norm.weight`) is not used.',
-        ),
-        'bias-only': Edit('gain.view(-1, 1) * layer', 'layer').hint(
-            '权重没有缩放，只改了偏置。',
-            'Only the bias is changed; the weight is not scaled.',
-        ),
-        'written-into': Edit(
-            'folded = nn.Linear(layer.in_features, layer.out_features)',
-            'folded = layer',
-        ).hint(
-            '改动了原来的层。造一个新的`nn.Linear`。',
-            'The old layer is changed. Make a new `nn.Linear`.',
-        ),
-    },
-    see=_folded,
 )

@@ -28,7 +28,7 @@ def pool(
 
 
 def _workers(*rows: tuple[float, float, float]) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(rows).T.contiguous())
+    return tuple(torch.tensor(rows).float().T.contiguous())
 
 
 check_pool = Exercise(
@@ -212,6 +212,9 @@ def _converted(
     }
 
 
+_KEEP = 'new.gamma, new.beta = layer.gamma, layer.beta'
+_COPY = 'new.load_state_dict(layer.state_dict())'
+
 check_to_sync = Exercise(
     'to_sync',
     to_sync,
@@ -228,17 +231,15 @@ check_to_sync = Exercise(
             'Only the top is converted. An inner `nn.Sequential` has '
             'children too.',
         ),
-        'new-parameters': Edit(
-            'new.gamma, new.beta = layer.gamma, layer.beta',
-            'new.load_state_dict(layer.state_dict())',
-        ).hint(
-            '数抄过来了，可参数是新的对象：先造好的优化器还在改旧的。',
-            'The numbers are copied, but the parameters are new objects: an '
-            'optimizer made earlier goes on with the old ones.',
-        ),
-        'parameters-forgotten': Edit(
-            'new.gamma, new.beta = layer.gamma, layer.beta', 'pass'
-        ).hint(
+        'new-parameters': [
+            Edit(_KEEP, _COPY).hint(
+                '数抄过来了，可参数是新的对象：先造好的优化器还在改旧的。',
+                'The numbers are copied, but the parameters are new objects: '
+                'an optimizer made earlier goes on with the old ones.',
+            ),
+            Edit((_KEEP, 'setattr(new, key, buffer)'), (_COPY, 'pass')),
+        ],
+        'parameters-forgotten': Edit(_KEEP, 'pass').hint(
             '学到的`gamma`和`beta`丢了。',
             'The `gamma` and `beta` that were learned are lost.',
         ),

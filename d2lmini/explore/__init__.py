@@ -2,6 +2,7 @@
 
 from d2lmini.explore.averages import any_momentum, filter_stream, running_mean
 from d2lmini.explore.family import family
+from d2lmini.explore.folding import folding
 from d2lmini.explore.nets import Noise, eps, eps_gain, noise
 from d2lmini.explore.race import Race, race
 from d2lmini.explore.replay import record
@@ -18,6 +19,7 @@ __all__ = [
     'eps_gain',
     'family',
     'filter_stream',
+    'folding',
     'noise',
     'race',
     'record',

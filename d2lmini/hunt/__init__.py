@@ -1,5 +1,6 @@
-"""Finding faults: layers that are broken, and `probe` to look inside a net."""
+"""Finding faults: puzzles of broken code, and `probe` to look inside a net."""
 
-from d2lmini.hunt import broken, probe
+from d2lmini.hunt import probe
+from d2lmini.hunt.play import diff, fix, guess, score, show, suspect
 
-__all__ = ['broken', 'probe']
+__all__ = ['diff', 'fix', 'guess', 'probe', 'score', 'show', 'suspect']

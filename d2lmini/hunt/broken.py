@@ -1,96 +1,231 @@
-"""The suspects of the bug hunt in notebook 11: each has one fault.
+"""The faults of lesson 11: right code, and the edits that break it.
 
-The notebook shows what each of them does, and lets one guess before it tells.
-A suspect is the right layer with a few words of its source changed.
+All causes of a puzzle are edits of the same code, so that what another cause
+would show can be shown. Ten puzzles are about the layer of lesson 03.
 """
 
-import inspect
-from difflib import ndiff
+from collections.abc import Callable
+from string import ascii_uppercase
 from typing import Any
 
-from d2lmini import norm
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-_SOURCES: dict[int, str] = {}  # of the suspects, by number
+from d2lmini import exercises
+from d2lmini.exercises.batch_norm import BATCH_NORM_LAYER
+from d2lmini.exercises.engine import Edit, Exercise, Results, changed, code_of
+from d2lmini.show.lang import Words
+
+Answer = Callable[..., Any]
+
+# The kinds of faults, by the lesson that teaches them.
+KINDS: dict[str, Words] = {
+    '02': ('公式和梯度', 'equations and gradients'),
+    '03': ('自己写的层', 'writing the layer'),
+    '05': ('momentum、eps和起点', 'momentum, eps and the start'),
+    '06': ('训练与评估', 'training and evaluation'),
+    '08': ('归一化家族', 'the family'),
+    '09': ('多个进程', 'many machines'),
+    '10': ('部署', 'deployment'),
+}
 
 
-def suspect(number: int, *changes: tuple[str, str]) -> type[norm.BatchNorm]:
-    """Return `BatchNorm` as another class, with (old, new) words."""
-    source = inspect.getsource(norm)
-    for old, new in changes:
-        if old not in source:
-            raise LookupError(f'suspect {number}: norm.py has no {old!r}')
-        source = source.replace(old, new)
-    _SOURCES[number] = source
-    names: dict[str, Any] = {'__name__': __name__}
-    exec(source, names)
-    # A class of its own, in whose help and source there is nothing to read.
-    own = {'__doc__': 'A suspect.', '__module__': __name__}
-    return type(f'Broken{number}', (names['BatchNorm'],), own)
-
-
-def changes(number: int) -> str:
-    """Return the lines in which a suspect differs from the right layer.
+class Puzzle:
+    """A fault to be found and fixed.
 
     Parameters
     ----------
-    number : int
-
-    Returns
-    -------
-    str, a line each: '- ' before what is right, '+ ' before what it has
+    lesson : str, a key of `KINDS`
+    exercise : Exercise, whose right answer is broken
+    letter : str, of the true cause
+    *causes : Edit, or str, keys of mistakes in the exercise; from A on
     """
-    right, source = inspect.getsource(norm), _SOURCES[number]
-    found = ndiff(right.splitlines(), source.splitlines())
-    return '\n'.join(line for line in found if line.startswith(('-', '+')))
+
+    def __init__(
+        self, lesson: str, exercise: Exercise, letter: str, *causes: Edit | str
+    ) -> None:
+        self.lesson, self.exercise, self.letter = lesson, exercise, letter
+        known = {m.key: m for m in reversed(exercise.known)}  # the first way
+        edits: list[Any] = []
+        for cause in causes:
+            keys = cause.split() if isinstance(cause, str) else ()
+            edits += [known[key] for key in keys] or [cause]
+        self.causes = dict(zip(ascii_uppercase, edits, strict=False))
+
+    def code(self, letter: str = '') -> Any:
+        """Return the code with the fault of a cause, by default the true."""
+        return code_of(self.exercise, self.causes[letter or self.letter])
+
+    def changes(self, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+        """Return all (old, new) words of the fault, and more after them."""
+        return *self.causes[self.letter].changes, *more
+
+    def texts(self) -> tuple[str, str]:
+        """Return the right code and the broken one."""
+        return changed(self.exercise), changed(self.exercise, self.changes())
 
 
-VAR = '(centered**2).mean(dim=dims, keepdim=True)'
-MEAN_BUFFER = "'moving_mean', torch.zeros(shape)"
-VAR_BUFFER = "'moving_var', torch.ones(shape)"
-DIMS = '[d for d in range(X.dim()) if d != 1]'
-SCALE = '    scale = gamma /'
+# What is broken, besides the answers to exercises.
 
-Broken1 = suspect(1, ('torch.sqrt(var + eps)', '(torch.sqrt(var) + eps)'))
-Broken2 = suspect(
-    2,
-    (SCALE, f'    var = var * n / (n - 1) if training else var\n{SCALE}'),
+
+def tune_head(net: Any, batches: Any, num_epochs: int, lr: float) -> Any:
+    """Train the last layer alone; the others are frozen."""
+    body, head = net[:-1], net[-1]
+    body.requires_grad_(False)
+    optimizer = torch.optim.SGD(head.parameters(), lr)
+    for _ in range(num_epochs):
+        net.train()
+        body.eval()
+        for X, y in batches:
+            loss: Any = cross_entropy(net(X), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return net
+
+
+def average(ema: nn.Module, net: nn.Module, decay: float) -> nn.Module:
+    """Move the averaged net a little towards the net that trains."""
+    with torch.no_grad():
+        olds = ema.state_dict()
+        for name, new in net.state_dict().items():
+            if new.is_floating_point():
+                olds[name].lerp_(new, 1 - decay)
+    return ema
+
+
+def from_keras(weights: list[Tensor], momentum: float, eps: float) -> Any:
+    """Return a layer that does what a layer of Keras did."""
+    gamma, beta, mean, var = weights
+    norm = nn.BatchNorm1d(len(gamma), momentum=1 - momentum, eps=eps)
+    norm.weight.data, norm.bias.data = gamma.clone(), beta.clone()
+    norm.running_mean, norm.running_var = mean.clone(), var.clone()
+    return norm
+
+
+def with_group_norm(net: Any, lr: float) -> Any:
+    """Put group norm in the place of batch norm; make an optimizer."""
+    for i, layer in enumerate(net):
+        if isinstance(layer, nn.BatchNorm1d):
+            C = layer.num_features
+            net[i] = nn.GroupNorm(4, C)
+    optimizer = torch.optim.SGD(net.parameters(), lr)
+    return net, optimizer
+
+
+# How it is judged.
+
+
+def _net() -> nn.Sequential:
+    layers = nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)
+    layers[1](torch.randn(6, 8))  # moves its averages
+    return nn.Sequential(*layers)
+
+
+def _tuning() -> tuple[Any, ...]:
+    return _net(), [(torch.randn(6, 2) + 1, torch.arange(6) % 3)], 2, 0.1
+
+
+def _used(answer: Answer, *args: Any) -> Results:
+    """Look at a net after a step of training, and at its output before."""
+    net = answer(*args)
+    X = torch.randn(5, next(net.parameters()).shape[-1])
+    Y = net.eval()(X)
+    net.train()(X)
+    seen = {k: x for k, x in net.state_dict().items() if x.is_floating_point()}
+    return {**seen, ('评估时的输出', 'the output in evaluation'): Y}
+
+
+def _has_groups(answer: Answer, *args: Any) -> Results:
+    """Look at what any number of groups must do."""
+    net, optimizer = answer(*args)
+    Y, other = net(torch.zeros(4, 2)), net(torch.randn(4, 2))
+    held = {id(p) for g in optimizer.param_groups for p in g['params']}
+    lost = len({id(p) for p in net.parameters()} - held)
+    kinds = nn.GroupNorm, nn.LayerNorm
+    return {
+        ('换上的层', 'new layers'): sum(isinstance(m, kinds) for m in net),
+        ('输出有变化', 'outputs differ'): bool((Y - other).abs().max() > 0.01),
+        ('优化器缺的参数', 'parameters that the optimizer lacks'): lost,
+    }
+
+
+def _exercise(right: Answer, args: Answer, see: Answer = _used) -> Exercise:
+    return Exercise(right.__name__, right, [args], see=see)
+
+
+# The puzzles.
+
+_IN_LAYER = (
+    'remembers_in_eval var_zeros eps_outside keeps_graph axes_one_example '
+    'unbiased_normalizes not_saved cancels cut_gradient momentum_reversed '
+    'gradients_mode biased_remembered'
 )
-Broken3 = suspect(
-    3,
-    ('if self.training:', 'if True:'),
-    ('if training:', 'if True:'),
-    ('keepdim=True) if training else moving_mean', 'keepdim=True)'),
-    ('n / (n - 1)', 'n / max(1, n - 1)'),
-    (
-        SCALE,
-        '    if not training:\n'
-        f'        centered, var = x - moving_mean, moving_var\n{SCALE}',
+_FREEZE, _EVAL = '    body.requires_grad_(False)\n', '        body.eval()\n'
+_OPTIMIZER = '    optimizer = torch.optim.SGD(net.parameters(), lr)\n'
+_GROUPS = 'nn.GroupNorm(4, C)'
+_LAYERS = '02C', '03F', '06A', '02I', '05J', '02E', '03H', '05B', '03G', '03D'
+PUZZLES = (
+    *(
+        Puzzle(each[:2], BATCH_NORM_LAYER, each[2], _IN_LAYER)
+        for each in _LAYERS
     ),
-)
-Broken4 = suspect(
-    4,
-    ('mean = x.mean(', 'mean = x.detach().mean('),
-    (VAR, f'{VAR}.detach()'),
-)
-Broken5 = suspect(
-    5, ('            momentum,\n', '            1 - momentum,\n')
-)
-Broken6 = suspect(
-    6,
-    (DIMS, '[0] if X.dim() == 2 else [2, 3]'),
-    ('momentum * mean', 'momentum * mean.mean(dim=0, keepdim=True)'),
-    ('momentum * unbiased', 'momentum * unbiased.mean(dim=0, keepdim=True)'),
-)
-Broken7 = suspect(7, (VAR, '(x**2).mean(dim=dims, keepdim=True) - mean**2'))
-Broken8 = suspect(8, (VAR_BUFFER, "'moving_var', torch.zeros(shape)"))
-Broken9 = suspect(
-    9,
-    (MEAN_BUFFER, f'{MEAN_BUFFER}, persistent=False'),
-    (VAR_BUFFER, f'{VAR_BUFFER}, persistent=False'),
-)
-Broken10 = suspect(
-    10,
-    ('with torch.no_grad():', 'if True:'),
-    ('_mean.copy_(mean)', '_mean = mean.to(self.moving_mean.dtype)'),
-    ('_var.copy_(var)', '_var = var.to(self.moving_var.dtype)'),
+    Puzzle(
+        '06',
+        exercises.check_accuracy_of,
+        'C',
+        Edit('torch.no_grad()', 'torch.enable_grad()'),
+        Edit('net(X)', 'net((X - X.mean(0)) / X.std(0))'),
+        'mode-forgotten mode-left',
+    ),
+    Puzzle(
+        '06',
+        _exercise(tune_head, _tuning),
+        'A',
+        Edit((_EVAL, _FREEZE), ('', f'{_FREEZE}    body.eval()\n')),
+        Edit((_FREEZE, 'head.para'), ('', 'net.para')),
+        Edit((_EVAL, _FREEZE), ('', f'{_FREEZE}    body[1].momentum = 0.0\n')),
+        Edit('            optimizer.zero_grad()\n', ''),
+    ),
+    Puzzle(
+        '06',
+        _exercise(average, lambda: (_net(), _net(), 0.75)),
+        'B',
+        Edit('1 - decay', 'decay'),
+        Edit('state_dict().items', 'named_parameters'),
+        Edit('].lerp_(', '] = olds[name].lerp('),
+    ),
+    Puzzle(
+        '05',
+        _exercise(from_keras, lambda: (torch.rand(4, 3) + 0.5, 0.8, 0.5)),
+        'D',
+        Edit('1 - momentum', 'momentum'),
+        Edit('mean, var =', 'var, mean ='),
+        Edit('var.clone()', 'var.sqrt()'),
+        Edit(', eps=eps', ''),
+    ),
+    Puzzle(
+        '08',
+        _exercise(with_group_norm, lambda: (_net(), 0.1), _has_groups),
+        'B',
+        Edit(
+            ('    for', f'{_OPTIMIZER}    return'),
+            (f'{_OPTIMIZER}    for', '    return'),
+        ),
+        Edit(_GROUPS, 'nn.GroupNorm(C, C)'),
+        Edit(_GROUPS, 'nn.GroupNorm(1, C)'),
+    ),
+    Puzzle(
+        '09',
+        exercises.check_pool,
+        'C',
+        'unweighted deviations between-forgotten weights-not-shares',
+    ),
+    Puzzle(
+        '10',
+        exercises.check_fold,
+        'C',
+        'beta-forgotten mean old-bias-forgotten eps-outside',
+    ),
 )

@@ -77,7 +77,7 @@ def evaluate(
 def train(norm: str, batch_size: int, lr: float, epochs: int) -> None:
     """Train, and print a line an epoch on worker 0."""
     rank, workers = dist.get_rank(), dist.get_world_size()
-    local = int(os.environ.get('LOCAL_RANK', 0))
+    local = int(os.environ['LOCAL_RANK'])
     device = d2l.try_gpu(local)
     for turn in (True, False):  # one worker a machine finds or fetches it
         if turn == (local == 0):

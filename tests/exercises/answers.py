@@ -56,8 +56,52 @@ def fold(layer, norm):
     with torch.no_grad():
         g = norm.weight * (norm.running_var + norm.eps) ** -0.5
         new.weight.copy_(g[:, None] * layer.weight)
-        new.bias.copy_(norm.bias + g * (layer.bias - norm.running_mean))
+        old = torch.zeros_like(g) if layer.bias is None else layer.bias
+        new.bias.copy_(norm.bias + g * (old - norm.running_mean))
     return new
+"""
+FOLD_BEFORE = """
+def fold_before(norm, linear):
+    new = nn.Linear(linear.in_features, linear.out_features)
+    with torch.no_grad():
+        g = norm.weight * (norm.running_var + norm.eps) ** -0.5
+        new.weight.copy_(linear.weight * g[None, :])
+        new.bias.copy_(linear(norm.bias - norm.running_mean * g))
+    return new
+"""
+FOLD_NET = """
+import copy
+
+def fold_net(net):
+    if net.training:
+        raise ValueError('call net.eval() first')
+    net = copy.deepcopy(net)
+    kept = []
+    for layer in net:
+        old = kept[-1] if kept else None
+        if hasattr(layer, 'running_mean') and hasattr(old, 'weight'):
+            g = layer.weight / (layer.running_var + layer.eps).sqrt()
+            with torch.no_grad():
+                old.weight *= g.view(-1, *[1] * (old.weight.dim() - 1))
+                bias = 0 if old.bias is None else old.bias
+                bias = (bias - layer.running_mean) * g + layer.bias
+            old.bias = nn.Parameter(bias)
+        else:
+            kept.append(layer)
+    return nn.Sequential(*kept)
+"""
+LEFTOVER = """
+def leftover(net):
+    flat = [(name, m) for name, m in net.named_modules()
+            if not isinstance(m, nn.Sequential)]
+    names = []
+    for (_, before), (name, m) in zip([('', None), *flat], flat):
+        if 'Norm' not in type(m).__name__:
+            continue
+        if not (hasattr(m, 'running_mean')
+                and isinstance(before, (nn.Linear, nn.Conv2d))):
+            names.append(name)
+    return names
 """
 REFRESH = """
 def refresh(net, batches):
@@ -306,7 +350,64 @@ def channel_norm(X, gamma, beta, eps):
     return layer(X)
 """),
     ('fold', 'columns', FOLD.replace('g[:, None]', 'g')),
-    ('fold', 'old-bias-forgotten', FOLD.replace('layer.bias', '0')),
+    ('fold', 'old-bias-forgotten', FOLD.replace(
+        'old - norm', '-norm')),
+    ('fold', 'none-as-bias', FOLD.replace('(old -', '(layer.bias -')),
+    ('fold_before', 'scaled-twice', FOLD_BEFORE.replace(
+        'copy_(linear(', 'copy_(linear.bias + new.weight @ (')),
+    ('fold_before', 'not-through', FOLD_BEFORE.replace(
+        'linear(norm', 'linear.bias + (norm')),
+    ('fold_before', 'rows', FOLD_BEFORE.replace('g[None, :]', 'g[:, None]')),
+    ('fold_net', 'not-a-copy', FOLD_NET.replace('copy.deepcopy(net)', 'net')),
+    ('fold_net', 'training', FOLD_NET.replace(
+        "raise ValueError('call net.eval() first')", 'net.eval()')),
+    ('fold_net', 'bias-lost', FOLD_NET.replace(
+        'old.bias = nn.P', 'old.bias = None if old.bias is None else nn.P')),
+    ('leftover', 'group-norm', LEFTOVER.replace(
+        "'Norm' not in type(m).__name__", "not hasattr(m, 'running_mean')")),
+    ('leftover', 'outermost', LEFTOVER.replace('modules', 'children')),
+    ('leftover', 'across', LEFTOVER.replace(
+        'if not isinstance(m, nn.Sequential)',
+        "if hasattr(m, 'weight')")),
+    ('pool', 'unweighted', """
+def pool(ns, means, variances):
+    mean = means.mean()
+    return mean, variances.mean() + ((means - mean) ** 2).mean()
+"""),
+    ('pool', 'between-forgotten', """
+def pool(ns, means, variances):
+    N = ns.sum()
+    return (ns * means).sum() / N, (ns * variances).sum() / N
+"""),
+    ('pool', 'from-squares', """
+def pool(ns, means, variances):
+    N = ns.sum()
+    mean = (ns * means).sum() / N
+    return mean, (ns * (variances + means**2)).sum() / N - mean**2
+"""),
+    ('shard', 'uneven', """
+def shard(N, rank, world):
+    return [i for i in range(N) if i % world == rank]
+"""),
+    ('shard', 'repeated', """
+def shard(N, rank, world):
+    indices = list(range(N))
+    indices += indices[: -N % world]
+    return indices[rank::world]
+"""),
+    ('to_sync', 'new-parameters', """
+def to_sync(net, Norm):
+    for name, child in net.named_children():
+        if isinstance(child, d2l.BatchNorm):
+            C = child.gamma.shape[1]
+            new = Norm(C, child.gamma.dim(), child.eps, child.momentum)
+            new.load_state_dict(child.state_dict())
+            new.training = child.training
+            setattr(net, name, new)
+        else:
+            to_sync(child, Norm)
+    return net
+"""),
 )  # fmt: skip
 
 RIGHT = (
@@ -340,6 +441,27 @@ def channel_norm(X, gamma, beta, eps):
 def fold(layer, norm):
     return nn.utils.fuse_linear_bn_eval(layer.eval(), norm.eval())
 """),
+    ('fold_before', FOLD_BEFORE),
+    ('fold_before', """
+import copy
+
+def fold_before(norm, linear):
+    new, I = copy.deepcopy(linear), torch.eye(linear.in_features)
+    zero = linear(norm(0 * I))[0]
+    new.weight.data = (linear(norm(I)) - zero).T
+    new.bias.data = zero
+    return new
+"""),
+    ('fold_net', FOLD_NET),
+    ('fold_net', """
+from torch.fx.experimental.optimization import fuse
+
+def fold_net(net):
+    if net.training:
+        raise ValueError
+    return fuse(net)
+"""),
+    ('leftover', LEFTOVER),
     ('gradient_norms', GRADIENT_NORMS),
     ('conv_backward', CONV_BACKWARD),
     ('refresh', REFRESH),
@@ -503,6 +625,30 @@ def freeze_norms(net):
             flat = isinstance(m, nn.BatchNorm1d)
             m.__class__ = Frozen1d if flat else Frozen2d
             m.requires_grad_(False).eval()
+    return net
+"""),
+    ('pool', """
+def pool(ns, means, variances):
+    N = float(ns.sum())
+    mean = sum(n * m for n, m in zip(ns, means)) / N
+    within = torch.dot(ns, variances) / N
+    between = sum(n * (m - mean) ** 2 for n, m in zip(ns, means)) / N
+    return mean, within + between
+"""),
+    ('shard', """
+def shard(N, rank, world):
+    n = N // world
+    return range(rank * n, (rank + 1) * n)
+"""),
+    ('shard', """
+def shard(N, rank, world):
+    return torch.arange(N)[: N // world * world][rank::world]
+"""),
+    ('to_sync', """
+def to_sync(net, Norm):
+    for m in net.modules():
+        if isinstance(m, d2l.BatchNorm):
+            m.__class__ = Norm
     return net
 """),
 )  # fmt: skip

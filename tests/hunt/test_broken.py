@@ -1,144 +1,161 @@
-"""Each suspect of the bug hunt is wrong in its own way, and in no other."""
+"""Each puzzle is broken in its own way, and can be told from its symptom."""
 
-import inspect
-from typing import NamedTuple
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 import torch
+from solved import tasks
 from torch import nn
 
-from d2lmini import norm, oracle
-from d2lmini.hunt import broken
-from d2lmini.norm import BatchNorm
+from d2lmini import hunt, oracle
+from d2lmini.exercises.engine import changed, edited, judge
+from d2lmini.hunt import play
+from d2lmini.hunt.broken import KINDS, PUZZLES, Puzzle
+
+PATH = Path(__file__).parents[2] / 'notebooks' / '11_bug_hunt.ipynb'
+BOOK = nbformat.read(PATH, 4)
+CELLS = {cell.id: cell.source for cell in BOOK.cells}
+NUMBERS = range(1, len(PUZZLES) + 1)
+EACH = pytest.mark.parametrize('number', NUMBERS)
+LAYERS = range(1, 11)
+HALF = {'half', 'bfloat16'}  # this layer remembers in 32 bits, broken or not
 
 
-class Fault(NamedTuple):
-    """A suspect's fault, and the columns that it shows in."""
-
-    make: type[BatchNorm]
-    fault: str
-    wrong: set[str]  # these, whatever the machine
-    rounding: frozenset[str] | set[str] = frozenset()  # these perhaps
+def puzzle(number: int) -> Puzzle:
+    return PUZZLES[number - 1]
 
 
-_ANY_OUTPUT = {'double', 'non_contiguous', 'channels_last'}
-_IN_TRAINING = {'train_output', 'grad_input', 'grad_gamma', 'train_no_grad'}
-_IN_EVALUATION = {'eval_output', 'eval_grad', 'double'}
-_HALF = {'half', 'bfloat16'}
-# Both columns compare what is remembered as well.
-_MEMORY = {'eps', 'one_value'}
-FAULTS = [
-    Fault(
-        broken.Broken1,
-        'eps outside the root',
-        {'eps', 'constant'},
-        _IN_TRAINING | _IN_EVALUATION | _ANY_OUTPUT | {'one_value'},
-    ),
-    Fault(
-        broken.Broken2,
-        'the unbiased variance normalizes',
-        _IN_TRAINING | _ANY_OUTPUT | _HALF | {'eps', 'offset', 'constant'},
-        {'one_value'},
-    ),
-    Fault(
-        broken.Broken3,
-        'statistics remembered in evaluation too',
-        _IN_EVALUATION | _HALF | _MEMORY | {'num_batches', 'deepcopy'},
-    ),
-    Fault(
-        broken.Broken4,
-        'no gradient through the statistics',
-        {'grad_input', 'non_contiguous', 'channels_last', 'gradcheck'},
-    ),
-    Fault(
-        broken.Broken5,
-        'momentum the other way round',
-        {'moving_mean', 'moving_var', 'momentum', 'momentum_none'}
-        | {'train_no_grad'}
-        | _IN_EVALUATION
-        | _HALF
-        | _MEMORY,
-    ),
-    Fault(
-        broken.Broken6,
-        'each image normalized by itself',
-        {'moving_var', 'momentum', 'momentum_none', 'offset', 'constant'}
-        | _IN_TRAINING
-        | _IN_EVALUATION
-        | _ANY_OUTPUT
-        | _HALF
-        | _MEMORY,
-    ),
-    Fault(
-        broken.Broken7, 'E[x^2] - E[x]^2', {'offset'}, {'grad_gamma', 'eps'}
-    ),
-    Fault(
-        broken.Broken8,
-        'the moving variance starts at zero',
-        {'moving_var', 'momentum', 'train_no_grad'} | _IN_EVALUATION | _MEMORY,
-        _HALF,
-    ),
-    Fault(broken.Broken9, 'moving averages not saved', {'save_load'}),
-    Fault(
-        broken.Broken10,
-        'moving averages keep the graph',
-        {'no_graph', 'deepcopy'},
-    ),
-]
-EACH = pytest.mark.parametrize('case', FAULTS, ids=lambda case: case.fault)
+@cache
+def lesson() -> dict[str, Any]:
+    """Return the names that the lesson's cells define."""
+    names: dict[str, Any] = {}
+    for cell in BOOK.cells:
+        if cell.cell_type == 'code' and cell.id != 'switch':
+            body = ast.parse(cell.source).body
+            kinds = ast.Import, ast.ImportFrom, ast.FunctionDef
+            kept = [each for each in body if isinstance(each, kinds)]
+            exec(compile(ast.Module(kept, []), cell.id, 'exec'), names)
+    torch.set_num_threads(1)
+    return names
 
 
-def wrong(make: type[nn.Module]) -> set[str]:
-    return {v.column.key for v in oracle.compare(make) if not v.ok}
+@cache
+def line(number: int, letter: str) -> str:
+    """Return what the lesson's symptom shows for a cause; '' for none."""
+    asked = puzzle(number)
+    code = asked.code(letter) if letter else asked.exercise.right
+    return play._line(lesson()[f'symptom_{number}'], code)
+
+
+# The lesson and the puzzles.
+
+
+def test_the_lesson_has_each_puzzle_and_no_other() -> None:
+    tried = [task.call for task in tasks(BOOK)]
+    assert tried == [f"hunt.fix({n}, '...', '...')" for n in NUMBERS]
+    assert len(PUZZLES) >= 15
+    for number in NUMBERS:
+        shown = f'hunt.show({number}, symptom_{number})'
+        assert CELLS[f'hunt-{number}'].splitlines()[-1] == shown
+
+
+@pytest.mark.parametrize('language', ['zh', 'en'])
+@EACH
+def test_the_lesson_lists_the_causes(number: int, language: str) -> None:
+    mark, cell = ('- ', f'hunt-{number}') if number > 10 else ('| ', 'layers')
+    text = CELLS[f'{cell}-{language}']
+    listed = re.findall(rf'^{re.escape(mark)}([A-Z])\b', text, re.M)
+    assert listed == [*puzzle(number).causes]
+
+
+def test_each_layer_has_another_cause_and_each_kind_a_puzzle() -> None:
+    assert len({puzzle(number).letter for number in LAYERS}) == 10
+    assert {each.lesson for each in PUZZLES} == KINDS.keys()
+
+
+# What is seen.
 
 
 @EACH
-def test_a_suspect_is_wrong_in_its_own_way_alone(case: Fault) -> None:
-    found = wrong(case.make)
-    assert case.wrong <= found <= case.wrong | case.rounding
-
-
-def test_what_the_suspects_are_made_of_is_right() -> None:
-    assert wrong(broken.suspect(0)) == set()
-
-
-def test_there_is_a_case_for_every_suspect() -> None:
-    named = {n for n in vars(broken) if n.startswith('Broken')}
-    assert named == {case.make.__name__ for case in FAULTS}
+def test_the_symptom_tells_the_cause_from_all_others(number: int) -> None:
+    true = puzzle(number).letter
+    others = {line(number, c) for c in puzzle(number).causes if c != true}
+    assert line(number, true) not in others | {line(number, '')}
 
 
 @EACH
-def test_its_changes_are_lines_of_the_layer_and_its_own(case: Fault) -> None:
-    number = int(case.make.__name__.removeprefix('Broken'))
-    right = inspect.getsource(norm).splitlines()
-    lines = broken.changes(number).splitlines()
-    gone = [line[2:] for line in lines if line.startswith('- ')]
-    come = [line[2:] for line in lines if line.startswith('+ ')]
-    assert len(gone) + len(come) == len(lines)
-    assert set(gone) <= set(right) and come and not set(come) & set(right)
+def test_the_symptom_is_one_line_and_the_same_each_time(number: int) -> None:
+    seen = line(number, puzzle(number).letter)
+    assert 5 < len(seen) < 90 and '\n' not in seen
+    line.cache_clear()
+    assert line(number, puzzle(number).letter) == seen
+
+
+@pytest.mark.parametrize('number', range(11, 18))
+def test_some_near_miss_has_a_symptom_of_its_own(number: int) -> None:
+    lines = {line(number, letter) for letter in puzzle(number).causes}
+    assert len(lines - {line(number, '')}) >= 2
+
+
+# What is broken.
 
 
 @EACH
-def test_a_suspect_is_built_like_the_layer(case: Fault) -> None:
-    built = inspect.signature(case.make)
-    assert built == inspect.signature(BatchNorm)
-    shapes = [tuple(p.shape) for p in case.make(3, 4).parameters()]
-    assert shapes == [(1, 3, 1, 1)] * 2
+def test_right_code_is_right_and_broken_code_is_not(number: int) -> None:
+    exercise = puzzle(number).exercise
+    assert judge(exercise, edited(exercise, ())).ok
+    assert not judge(exercise, hunt.suspect(number)).ok
 
 
 @EACH
-def test_its_help_gives_nothing_away(case: Fault) -> None:
-    own = {case.make.__doc__}
-    own |= {f.__doc__ for f in vars(case.make).values() if callable(f)}
-    assert own <= {'A suspect.', None}
+def test_the_diff_is_lines_of_the_broken_and_of_the_right(number: int) -> None:
+    right, broken = puzzle(number).texts()
+    assert right == changed(puzzle(number).exercise)
+    found = hunt.diff(number).splitlines()
+    for mark, text, other in (('- ', broken, right), ('+ ', right, broken)):
+        lines = [each[2:] for each in found if each.startswith(mark)]
+        assert {*lines} <= {*text.splitlines()} - {*other.splitlines()}
+    assert found and all(each[:2] in ('- ', '+ ') for each in found)
 
 
-@EACH
-def test_a_suspect_trains_all_the_same(case: Fault) -> None:
+def wrong(number: int) -> set[str]:
+    make = hunt.suspect(number)
+    return {v.column.key for v in oracle.compare(make) if not v.ok} - HALF
+
+
+@pytest.mark.parametrize(
+    ('number', 'rows'),
+    [
+        (1, {'eps', 'constant'}),
+        (2, {'train_output', 'grad_input'}),
+        (3, {'eval_output', 'eval_grad'}),
+        (4, {'grad_input', 'gradcheck'}),
+        (5, {'moving_mean', 'moving_var', 'momentum'}),
+        (6, {'train_output', 'offset'}),
+        (7, {'offset'}),
+        (8, {'moving_var', 'eval_output'}),
+        (9, {'save_load'}),
+        (10, {'no_graph', 'deepcopy'}),
+    ],
+)
+def test_the_oracle_catches_each_layer(number: int, rows: set[str]) -> None:
+    found = wrong(number)
+    assert rows <= found
+    assert number not in (9, 10) or rows == found  # as the lesson says
+
+
+@pytest.mark.parametrize('number', LAYERS)
+def test_a_broken_layer_trains_all_the_same(number: int) -> None:
     torch.manual_seed(0)
     X = torch.randn(64, 8)
     y = (X[:, 0] > 0).long()
-    net = nn.Sequential(nn.Linear(8, 16), case.make(16, 2), nn.Linear(16, 2))
+    layer = hunt.suspect(number)(16, 2)
+    net = nn.Sequential(nn.Linear(8, 16), layer, nn.Linear(16, 2))
     optimizer = torch.optim.SGD(net.parameters(), 0.5)
     losses = []
     for _ in range(30):

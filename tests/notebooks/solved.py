@@ -1,8 +1,9 @@
 """Lessons with answers filled in: python tests/notebooks/solved.py FROM TO.
 
 A stub is a code cell that ends in a check; its answer is the ```python block
-in the <details> of the task before it. In a solved copy the check is followed
-by an assertion, so that whatever runs it sees a wrong answer.
+in the <details> of the task beside it. In a solved copy the check is followed
+by an assertion, so that whatever runs it sees a wrong answer. In the bug hunt
+the answer is the check itself, filled in.
 """
 
 import ast
@@ -14,7 +15,9 @@ from typing import Any, NamedTuple
 
 import nbformat
 
-CHECK = re.compile(r'^(exercises|check)\.check_\w+\(\w+\)$', re.M)
+CHECK = re.compile(
+    r'^(?:(?:exercises|check)\.check_\w+\(\w+\)|hunt\.fix\(.*\))$', re.M
+)
 ANSWER = re.compile(r'<details>.*?^```python\n(.*?)^```', re.M | re.S)
 
 
@@ -38,10 +41,12 @@ class Task(NamedTuple):
     @property
     def solved(self) -> str:
         """The cell with the answer in place of the stub."""
-        return (
-            f'{self.answers["zh"].strip()}\n\nreport = {self.call}\n'
-            'assert report.ok, report\nreport'
-        )
+        code = self.answers['zh'].strip()
+        if self.call.startswith('hunt'):
+            code = code.replace('hunt.fix', 'report = hunt.fix')
+        else:
+            code += f'\n\nreport = {self.call}'
+        return f'{code}\nassert report.ok, report\nreport'
 
 
 def tasks(nb: Any) -> Iterator[Task]:

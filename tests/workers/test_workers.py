@@ -218,7 +218,7 @@ def page() -> dict[str, Any]:
         if cell['id'] in ('allreduce', 'sync'):
             source = ''.join(cell['source'])
             classes = re.split(r'^def ', source, flags=re.M)[0]
-            classes = classes.split('class WrongBatchNorm')[0]
+            classes = classes.split('class WrongNorm')[0]
             exec(classes, names)
     return names
 
@@ -244,7 +244,7 @@ def both() -> Any:
     numbers = torch.Generator().manual_seed(0)
     X = 3 * torch.randn(9, 2, 4, 4, generator=numbers) + 5
     shards = [X[:6], X[6:]]
-    ours = page()['SyncBatchNorm']
+    ours = page()['SyncNorm']
     makers = [workers.SyncBatchNorm, ours, d2l.BatchNorm, Plain]
     layers = [make(2, 4) for make in makers]
     none = workers.SyncBatchNorm(2, 4, momentum=None)
