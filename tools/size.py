@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BUDGETS = {'core': 1_600, 'package': 11_500}
+BUDGETS = {'core': 1_600, 'package': 12_600}
 
 
 def lines(root: Path) -> dict[str, int]:

@@ -41,7 +41,9 @@ check_pool = Exercise(
         _workers((200, 1000.5, 2), (56, 1001, 3), (30, 999, 1)),
     ],
     {
-        'between-forgotten': Edit(' + (means - mean) ** 2', '').hint(
+        'between-forgotten': Edit(
+            '(variances + (means - mean) ** 2)', 'variances'
+        ).hint(
             '只平均了方差。各进程的均值不同，也是散开的一部分。',
             'Only the variances are averaged. That the means differ is part '
             'of the spread too.',

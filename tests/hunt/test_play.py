@@ -154,8 +154,8 @@ RIGHT: dict[int, list[tuple[str, ...]]] = {
          ('    return norm', '    norm.eps = eps\n    return norm')],
     15: [('(C, C)', '(1, C)'), ('(C, C)', '(2, C)'), ('(C, C)', '(C // 2, C)'),
          ('nn.GroupNorm(C, C)', 'nn.LayerNorm(C)')],
-    16: [('share * (variances)', 'share * (variances + (means - mean)**2)'),
-         ('(variances)).sum()',
+    16: [('variances)', '(variances + (means - mean) ** 2))'),
+         ('variances).sum()',
           'variances).sum() + (share * (means - mean).square()).sum()')],
     17: [('-norm.running_mean', 'bias - norm.running_mean'),
          ('norm.bias\n', 'norm.bias + gain * bias\n')],
@@ -181,7 +181,7 @@ WRONG: list[tuple[int, tuple[str, ...], str]] = [
     (14, ('momentum=1 - momentum', 'momentum=1 - momentum, eps=1e-4'), '✗'),
     (15, ('    optimizer = ', '    net[1] = nn.Identity()\n    optimizer = '),
      'new layers'),
-    (16, ('variances)', 'variances + means**2)'), 'var'),
+    (16, ('variances)', 'variances + (means - mean) ** 2)'), 'var'),
     (17, ('-norm', 'layer.bias + norm'), '✗'),
 ]  # fmt: skip
 
