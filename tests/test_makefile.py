@@ -188,7 +188,11 @@ def test_make_test_installs_what_it_lacks_and_checks_all(
     workflow.parent.mkdir(parents=True)
     workflow.touch()
     calls = course.python_calls('test')
-    assert calls[:3] == [CHECK, VENV, PIP.replace('[lab]', '[lab,test,deploy]')]
+    assert calls[:3] == [
+        CHECK,
+        VENV,
+        PIP.replace('[lab]', '[lab,test,deploy]'),
+    ]
     tools = [call.split()[1] for call in calls[3:] if call[:3] == '-m ']
     assert tools == ['ruff', 'ruff', 'mypy', 'check_jsonschema', 'pytest']
     pytest_call = next(call for call in calls if 'nbval' in call)

@@ -4,6 +4,7 @@ All causes of a puzzle are edits of the same code, so that what another cause
 would show can be shown. Ten puzzles are about the layer of lesson 03.
 """
 
+import copy
 from collections.abc import Callable
 from string import ascii_uppercase
 from typing import Any
@@ -137,6 +138,19 @@ def _used(answer: Answer, *args: Any) -> Results:
     return {**seen, ('评估时的输出', 'the output in evaluation'): Y}
 
 
+def _followed(answer: Answer, ema: Any, net: Any, decay: float) -> Results:
+    """Look at what became of an averaged net, from any one before."""
+    old, new = copy.deepcopy(ema.state_dict()), net.state_dict()
+    now = answer(ema, net, decay).state_dict()
+    seen: Results = {name: now[name] for name, _ in ema.named_parameters()}
+    for name in ('1.running_mean', '1.running_var'):
+        # Statistics may be averaged or copied: both fit the weights.
+        ways = old[name].lerp(new[name], 1 - decay), new[name]
+        fits = [torch.allclose(now[name], way, atol=1e-5) for way in ways]
+        seen[f'{name}平均过或抄过', f'{name} averaged or copied'] = any(fits)
+    return seen
+
+
 def _has_groups(answer: Answer, *args: Any) -> Results:
     """Look at what any number of groups must do."""
     net, optimizer = answer(*args)
@@ -190,7 +204,7 @@ PUZZLES = (
     ),
     Puzzle(
         '06',
-        _exercise(average, lambda: (_net(), _net(), 0.75)),
+        _exercise(average, lambda: (_net(), _net(), 0.75), _followed),
         'B',
         Edit('1 - decay', 'decay'),
         Edit('state_dict().items', 'named_parameters'),

@@ -149,7 +149,10 @@ RIGHT: dict[int, list[tuple[str, ...]]] = {
           '        for a, b in zip(ema.buffers(), net.buffers()):\n'
           '            if b.is_floating_point():\n'
           '                a.mul_(decay).add_(b, alpha=1 - decay)\n'
-          '    return ema')],
+          '    return ema'),
+         ('    return ema',
+          '    for a, b in zip(ema.buffers(), net.buffers()):\n'
+          '        a.copy_(b)\n    return ema')],
     14: [('len(gamma)', 'len(gamma), eps'),
          ('    return norm', '    norm.eps = eps\n    return norm')],
     15: [('(C, C)', '(1, C)'), ('(C, C)', '(2, C)'), ('(C, C)', '(C // 2, C)'),
