@@ -330,6 +330,33 @@ def test_one_value_is_refused() -> None:
         workers.run(one_value)
 
 
+def ddp_gradient(rank: int, net: nn.Module, shards: Any) -> Tensor:
+    """Return the gradient that DDP leaves, the same on all workers."""
+    X, y = shards[rank]
+    ddp = nn.parallel.DistributedDataParallel(net)
+    nn.functional.cross_entropy(ddp(X), y).backward()
+    return torch.cat([p.grad.flatten() for p in ddp.parameters()])
+
+
+def test_ddp_is_ghost_batch_norm_to_the_last_bit() -> None:
+    d2l.set_seed(0)
+    net = d2l.lenet(d2l.BatchNorm)
+    X, y = torch.rand(32, 1, 28, 28), torch.randint(10, (32,))
+    shards = [(X[:16], y[:16]), (X[16:], y[16:])]
+    first, second = workers.run(ddp_gradient, net, shards)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the workers have
+    try:
+        for part, labels in shards:
+            loss = nn.functional.cross_entropy(net(part), labels) / 2
+            loss.backward()
+    finally:
+        torch.set_num_threads(threads)
+    ghost = torch.cat([p.grad.flatten() for p in net.parameters()])
+    assert torch.equal(first, second)
+    assert torch.equal(first, ghost)
+
+
 # The script.
 
 
