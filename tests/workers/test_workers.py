@@ -130,7 +130,7 @@ def odd(rank: int) -> object:
     [
         (raises, 30, r'worker 1 died: ValueError: no such thing \(raises'),
         (vanishes, 30, 'worker 0 died: exit code 7'),
-        (waits, 1, r'after 1 s.*worker 0 was at waits\(\).*worker 1 was at'),
+        (waits, 3, r'after 3 s.*worker 0 was at waits\(\).*worker 1 was at'),
         (odd, 30, 'worker [01] died: UnpicklingError'),
     ],
 )
