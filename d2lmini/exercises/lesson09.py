@@ -151,7 +151,7 @@ check_shard = Exercise(
             'One is missing: the end of a `range` is left out already.',
         ),
     },
-    see=lambda answer, N, world: _dealt(answer, N, world),
+    see=_dealt,
 )
 
 

@@ -9,7 +9,6 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import d2lmini as d2l
+from d2lmini.data import Batches
 from d2lmini.workers.sync import SyncBatchNorm
 
 
@@ -36,14 +36,14 @@ def shard(N: int, epoch: int | None = None) -> Tensor:
     return order[: N - N % workers][dist.get_rank() :: workers]
 
 
-def batches(
-    data: d2l.data.Batches, mine: Tensor, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (X, y) of a share of the data, on the device."""
-    for start in range(0, len(mine), data.batch_size):
-        index = mine[start : start + data.batch_size]
-        X = data.images[index].unsqueeze(1).to(device).float() / 255
-        yield X, data.labels[index].to(device).long()
+def share(
+    data: Batches, device: torch.device, epoch: int | None = None
+) -> Batches:
+    """Return this worker's share of the data as batches; see `shard`."""
+    mine = shard(data.num_examples, epoch)
+    images, labels = data.images[mine], data.labels[mine]
+    size, name = data.batch_size, data.dataset_name
+    return Batches(images, labels, size, name).to(device)
 
 
 def build(norm: str, device: torch.device) -> nn.Module:
@@ -59,17 +59,13 @@ def build(norm: str, device: torch.device) -> nn.Module:
     return net.to(device)
 
 
-def evaluate(
-    net: nn.Module, data: d2l.data.Batches, device: torch.device
-) -> float:
+def evaluate(net: nn.Module, data: Batches, device: torch.device) -> float:
     """Return the accuracy over all of the data, a share on each worker."""
     for buffer in net.buffers():  # what rank 0 would save
         dist.broadcast(buffer, 0)
-    net.eval()
-    right = torch.zeros((), device=device)
-    with torch.no_grad():
-        for X, y in batches(data, shard(data.num_examples), device):
-            right += (net(X).argmax(dim=1) == y).sum()
+    mine = share(data, device)
+    acc = d2l.evaluate_accuracy_gpu(net, mine, device)
+    right = torch.tensor(acc * mine.num_examples, device=device)
     dist.all_reduce(right)
     return float(right) / data.num_examples
 
@@ -96,16 +92,16 @@ def train(norm: str, batch_size: int, lr: float, epochs: int) -> None:
         print('epoch  loss  test acc  images/s  means apart')
     for epoch in range(epochs):
         net.train()
-        mine, total = shard(data.num_examples, epoch), 0.0
+        mine, total = share(data, device, epoch), 0.0
         start = perf_counter()
-        for X, y in batches(data, mine, device):
+        for X, y in mine:
             loss = cross_entropy(model(X), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += float(loss.detach()) * len(y)
-        speed = workers * len(mine) / (perf_counter() - start)
-        numbers = torch.tensor(total / len(mine), device=device)
+        speed = workers * mine.num_examples / (perf_counter() - start)
+        numbers = torch.tensor(total / mine.num_examples, device=device)
         dist.all_reduce(numbers)
         apart = spread(net)
         acc = evaluate(net, test_data, device)

@@ -63,7 +63,7 @@ class Team:
     @property
     def alive(self) -> bool:
         """Whether every worker still runs."""
-        return bool(self.processes) and not any(self.codes())
+        return bool(self.processes) and {*self.codes()} == {None}
 
     def codes(self) -> list[int | None]:
         """Return the exit codes, None for those that run."""
@@ -106,22 +106,19 @@ class Team:
             for rank in range(len(self.processes))
         ]
 
+    def _all(self, files: str) -> bool:
+        """Tell whether each worker has made such a file."""
+        return len([*self.folder.glob(files)]) == len(self.processes)
+
     def _wait(self, seconds: float) -> None:
         """Wait until all have finished; say who did not, and where it was."""
-        starting = not all(
-            (self.folder / f'{rank}.here').exists()
-            for rank in range(len(self.processes))
-        )
+        starting = not self._all('*.here')
         limit = START if starting else seconds
         end = monotonic() + limit
-        while len([*self.folder.glob(f'{self.jobs}.*.done')]) < len(
-            self.processes
-        ):
+        while not self._all(f'{self.jobs}.*.done'):
             if any(code is not None for code in self.codes()):
                 self._fail()
-            if starting and len([*self.folder.glob('*.here')]) == len(
-                self.processes
-            ):
+            if starting and self._all('*.here'):
                 starting, limit, end = False, seconds, monotonic() + seconds
             if monotonic() > end:
                 self._late(limit)
