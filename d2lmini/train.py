@@ -1,7 +1,7 @@
 """Training as the book does it, faster, and told as it happens."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from numbers import Integral, Real
 from time import perf_counter
@@ -21,6 +21,8 @@ from d2lmini.show.live import Live, curve
 from d2lmini.show.notebook import in_notebook
 
 QUICK_EPOCHS = 2
+
+ANEW = 'must give batches anew in each epoch, as a list or a DataLoader does'
 
 Batches = Iterable[tuple[Any, Tensor]]
 Device = torch.device | str
@@ -52,7 +54,7 @@ class Picture(Lines):
         left.set_ylim(0, 2.6)  # a blind guess among ten has a loss of 2.30
         right.set_ylim(0, 1.03)
         self._history, self._loss_axes = history, left
-        self._each = curve(left, '-', color='0.75', label='batch')
+        self._each = curve(left, '-', color='0.55', label='batch')
         self._curves = {
             'loss': curve(left, 'o-', color=COLORS[0], label='epoch mean'),
             'train_acc': curve(right, 's--', color=COLORS[1], label='train'),
@@ -124,12 +126,15 @@ def evaluate_accuracy_gpu(
 
     Returns
     -------
-    float in [0, 1]
+    float in [0, 1]; an output that is not finite counts as wrong, and a
+    line says how many are
 
     Raises
     ------
-    ValueError : no batches, or predictions that do not go with y
+    ValueError : no batches, no such device, or predictions that do not go
+        with y
     """
+    device = None if device is None else _found(device)
     if not isinstance(net, nn.Module):
         return _accuracy(net, data_iter, device)
     if device is None:
@@ -148,7 +153,7 @@ def _accuracy(
     data_iter: Batches,
     device: Device | None,
 ) -> float:
-    right, seen = 0.0, 0
+    right, seen, lost = 0.0, 0, 0
     with torch.no_grad():
         for X, y in _moved(data_iter, device):
             y = y.to(device)
@@ -156,10 +161,23 @@ def _accuracy(
                 y_hat = net([x.to(device) for x in X])
             else:
                 y_hat = net(X.to(device))
-            right += accuracy(y_hat, y)
+            hits, finite = accuracy(y_hat, y), y_hat.isfinite()
+            if not finite.all():  # there argmax gives a class all the same
+                good = finite if y_hat.ndim == y.ndim else finite.all(dim=1)
+                hits = accuracy(y_hat, y.where(good, -1))
+                lost += int((~good).sum())
+            right += hits
             seen += y.numel()
     if not seen:
         raise ValueError('data_iter must give at least one batch, got none')
+    if lost:
+        print(
+            tr(
+                f'注意：{seen}个输出里有{lost}个是nan或无穷大，按答错算。',
+                f'Note: {lost} of {seen} outputs are nan or infinite and '
+                'count as wrong.',
+            )
+        )
     return right / seen
 
 
@@ -201,13 +219,16 @@ def train_ch6(
 
     Raises
     ------
-    TypeError : `train_iter` has no length
-    ValueError : another argument is wrong, and nothing is touched yet; or
-        an epoch has no batches
+    TypeError, ValueError
+        An argument is wrong, and nothing is touched yet. Any error that
+        comes later holds the history so far: `error.history`.
     """
     _check_numbers(num_epochs, lr)
     device = try_gpu() if device is None else _found(device)
     num_batches = _num_batches(train_iter)
+    _check_net(net)
+    _check_iter('train_iter', train_iter, num_epochs)
+    _check_iter('test_iter', test_iter, num_epochs)
     if quick() and num_epochs > QUICK_EPOCHS:
         num_epochs = n = QUICK_EPOCHS
         print(tr(f'快速模式：只训练{n}轮。', f'Quick mode: only {n} epochs.'))
@@ -218,16 +239,19 @@ def train_ch6(
         str(device),
     )
     print('training on', device)
-    if init:
-        _init(net, train_iter, device)
-    net.to(device)
     try:
+        if init:
+            _init(net, train_iter, device)
+        net.to(device)
         with closing(watching(history, not quick())) as watcher:
             fit(net, train_iter, test_iter, lr, device, history, watcher)
     except KeyboardInterrupt:  # while the picture was made or finished
         net.eval()
         if not history.stopped_at:
             history.stop()
+    except Exception as e:
+        e.history = history  # type: ignore[attr-defined]
+        raise
     print(history.report())
     return history
 
@@ -249,14 +273,14 @@ def fit(
     train_iter = _moved(train_iter, device)
     test_iter = _moved(test_iter, device)
     try:
-        for _ in range(history.num_epochs):
-            numbers = _epoch(
-                net, train_iter, optimizer, device, history, watcher
-            )
+        for epoch in range(1, history.num_epochs + 1):
+            batches = _batches('train_iter', train_iter, epoch)
+            numbers = _epoch(net, batches, optimizer, device, history, watcher)
             if numbers is None:
                 history.stop(diverged=True)
                 break
-            test_acc = evaluate_accuracy_gpu(net, test_iter, device)
+            batches = _batches('test_iter', test_iter, epoch)
+            test_acc = evaluate_accuracy_gpu(net, batches, device)
             history.add_epoch(*numbers, test_acc)
             watcher.epoch(history)
     except KeyboardInterrupt:
@@ -285,11 +309,12 @@ def _epoch(
     for X, y in train_iter:
         X, y = X.to(device), y.to(device)
         y_hat = net(X)
+        hits = accuracy(y_hat, y)  # first: it names shapes that don't fit
         loss = cross_entropy(y_hat, y)
         value = loss.item()
         if not math.isfinite(value):
             return None
-        right += accuracy(y_hat, y)
+        right += hits
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -299,12 +324,30 @@ def _epoch(
         seconds += perf_counter() - start
         watcher.batch(history)  # its time is not the training's
         start = perf_counter()
-    if not seen:
-        raise ValueError(
-            'train_iter must give batches anew in each epoch, as a list or a '
-            f'DataLoader does; got none in epoch {len(history.loss) + 1}'
-        )
     return seen, seconds, total / seen, right / seen
+
+
+def _batches(name: str, data_iter: Batches, epoch: int) -> Iterator[Any]:
+    """Give an epoch its batches, of which there must be some."""
+    batch = None
+    for batch in data_iter:
+        yield batch
+    if batch is None:
+        raise ValueError(f'{name} {ANEW}; got none in epoch {epoch}')
+
+
+def _check_net(net: Any) -> None:
+    if not isinstance(net, nn.Module) or not [*net.parameters()]:
+        raise TypeError(
+            f'net must be an nn.Module with weights, got {type(net).__name__}'
+        )
+
+
+def _check_iter(name: str, data_iter: Any, num_epochs: int) -> None:
+    once = hasattr(data_iter, '__next__') and num_epochs > 1
+    can = hasattr(data_iter, '__iter__') or hasattr(data_iter, '__getitem__')
+    if once or not can:
+        raise TypeError(f'{name} {ANEW}; got {type(data_iter).__name__}')
 
 
 def _check_numbers(num_epochs: Any, lr: Any) -> None:
@@ -355,7 +398,9 @@ def _moved(data_iter: Batches, device: Device | None) -> Batches:
 
 def _num_batches(train_iter: Any) -> int:
     try:
-        return len(train_iter)
+        if num_batches := len(train_iter):
+            return num_batches
+        raise ValueError('train_iter must have batches, got none')
     except TypeError as e:
         raise TypeError(
             'train_iter must have a length, as a list or a DataLoader has, '

@@ -8,12 +8,14 @@ from d2lmini.explore.race import Race, race
 from d2lmini.explore.replay import record
 from d2lmini.explore.shards import Shards, shards
 from d2lmini.explore.slide import Slide
+from d2lmini.explore.slider import Slider
 
 __all__ = [
     'Noise',
     'Race',
     'Shards',
     'Slide',
+    'Slider',
     'any_momentum',
     'eps',
     'eps_gain',

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from d2lmini.explore.replay import Record, check, share_right
-from d2lmini.explore.slide import Caption, Slide, log_slider
+from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, lines
 
 BATCHES, JUMP = 200, 100  # the stream's length, and where its mean jumps
@@ -116,8 +117,6 @@ def running_mean() -> Slide:
     -------
     Slide of `momentum` and `batch_size`; numbers by `filter_stream`
     """
-    import ipywidgets
-
     truth = [LOW, LOW, HIGH, HIGH]  # a step, not a slope
     canvas = Moving(
         lines(
@@ -137,8 +136,8 @@ def running_mean() -> Slide:
         canvas.set('running mean', seen.running)
         other = 1 - momentum
         zh = (
-            f'横轴：看过的批数；纵轴：这个特征的均值。momentum={momentum:.3g}（PyTorch的写法）'
-            f'就是{other:.3g}（Keras、Flax、讲义的写法）。'
+            f'横轴：看过的批数；纵轴：这个特征的均值。momentum={momentum:g}（PyTorch的写法）'
+            f'就是{other:g}（Keras、Flax、讲义的写法）。'
             f'半衰期{seen.half_life:.1f}批：跳变之后第{seen.steps_to_half}批'
             f'追回一半。噪声（标准差）：移动平均{seen.noise:.3f}'
             f'（公式{seen.expected_noise:.3f}），'
@@ -146,7 +145,7 @@ def running_mean() -> Slide:
         )
         en = (
             "Across: batches seen; up: the feature's mean. "
-            f'momentum={momentum:.3g} (as PyTorch writes it) is {other:.3g} '
+            f'momentum={momentum:g} (as PyTorch writes it) is {other:g} '
             'as Keras, Flax and the lecture write it. '
             f'Half-life {seen.half_life:.1f} batches: half of the jump has '
             f'been absorbed by batch {seen.steps_to_half} after it. Noise '
@@ -161,8 +160,8 @@ def running_mean() -> Slide:
         frame,
         'Batch means as dots around a true mean that jumps from 1 to 3 at '
         'batch 100; the running mean follows as a line, smoother and late',
-        momentum=log_slider(0.1, -3, 0, 0.05),
-        batch_size=ipywidgets.IntSlider(16, 1, 256),
+        momentum=Slider(0.1, 1e-3, 1, 0.05, log=True),
+        batch_size=Slider(16, 1, 256),
     )
 
 
@@ -179,8 +178,6 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
     -------
     Slide of `momentum` and `step`; numbers by `replayed`
     """
-    import ipywidgets
-
     last = len(record.mean) // every * every
     kept = range(every, last + 1, every)
 
@@ -220,7 +217,7 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         zh = (
             '左图：精度随步数，方块是你选的。右图：选中的那一步之前，'
             'conv 2第0个通道的小批量均值（点）和移动平均（线）。'
-            f'第{seen.step}步，momentum={momentum:.3g}：'
+            f'第{seen.step}步，momentum={momentum:g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'
             f'（momentum=0.1时{plain:.3f}）。起点的均值0和方差1'
             f'还占{seen.start:.1%}。'
@@ -229,7 +226,7 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
             'Left: accuracy by step; the square is your choice. Right: batch '
             'means (dots) and running mean (line) of channel 0 of conv 2 up '
             'to the chosen step. '
-            f'Step {seen.step}, momentum={momentum:.3g}: accuracy '
+            f'Step {seen.step}, momentum={momentum:g}: accuracy '
             f'<b>{seen.accuracy:.3f}</b> on {len(y)} test images '
             f'({plain:.3f} with momentum=0.1). The start, mean 0 and '
             f'variance 1, still has a share of {seen.start:.1%}.'
@@ -242,6 +239,6 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         'Left: test accuracy over the training with momentum 0.1 as a '
         'line, and a square for the chosen momentum and step; right: the '
         'batch means of one channel and their running mean',
-        momentum=log_slider(0.1, -4, 0, 0.1),
-        step=ipywidgets.IntSlider(last, every, last, every),
+        momentum=Slider(0.1, 1e-4, 1, 0.1, log=True),
+        step=Slider(last, every, last, every),
     )

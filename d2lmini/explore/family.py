@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.show.canvas import Canvas
 from d2lmini.show.figure import COLORS, new_figure
 from d2lmini.show.plots import cells
@@ -141,16 +142,16 @@ class _Panels:
 
 
 def _images() -> Slide:
-    from ipywidgets import IntSlider
-
     blank = torch.full(IMAGES, torch.nan)
     panels = _Panels([*IMAGE_AXES, 'group'], blank, rows=2)
     for i, ax in enumerate(panels.axes):
         ax.set_xlabel('channel' if i >= 2 else '')
         ax.set_ylabel('' if i % panels.cols else 'example')
 
-    def frame(groups: int, example: int, channel: int, at: int) -> Caption:
-        place = (example, channel, at // 2, at % 2)
+    def frame(
+        groups: int, example: int, channel: int, position: int
+    ) -> Caption:
+        place = (example, channel, position // 2, position % 2)
         sets: dict[str, Tensor | None] = {
             name: sharing(IMAGES, place, axes)
             for name, axes in IMAGE_AXES.items()
@@ -163,16 +164,14 @@ def _images() -> Slide:
         frame,
         'Five grids of 3 examples by 6 channels of 2 by 2 positions, one for '
         'each norm; in each, the numbers that share a mean with a chosen one',
-        groups=IntSlider(3, 1, 6),
-        example=IntSlider(1, 0, 2),
-        channel=IntSlider(2, 0, 5),
-        at=IntSlider(1, 0, 3, description='position'),
+        groups=Slider(3, 1, 6),
+        example=Slider(1, 0, 2),
+        channel=Slider(2, 0, 5),
+        position=Slider(1, 0, 3),
     )
 
 
 def _tokens() -> Slide:
-    from ipywidgets import IntSlider
-
     N, T, D = TOKENS
     blank = rows_of(torch.full(TOKENS, torch.nan))
     panels = _Panels([*TOKEN_AXES], blank, rows=1)
@@ -194,7 +193,7 @@ def _tokens() -> Slide:
         frame,
         'Three grids of 3 sentences of 4 tokens by 6 features, one for each '
         'norm; in each, the numbers that share a mean with a chosen one',
-        sentence=IntSlider(1, 0, N - 1),
-        token=IntSlider(2, 0, T - 1),
-        feature=IntSlider(3, 0, D - 1),
+        sentence=Slider(1, 0, N - 1),
+        token=Slider(2, 0, T - 1),
+        feature=Slider(3, 0, D - 1),
     )

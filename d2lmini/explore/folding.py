@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from d2lmini.explore.replay import check
-from d2lmini.explore.slide import Caption, Slide, log_slider
+from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, lines
 
 STEPS = 127  # of 8-bit whole numbers, to either side of 0
@@ -65,7 +66,7 @@ def folding() -> Slide:
         canvas.set('your channel', [var], [seen.gain])
         zh = (
             '横轴：通道的移动方差；纵轴：并进去时权重乘几（gamma取1）。'
-            f'方差{var:.2g}，eps={eps:.2g}：乘<b>{seen.gain:.4g}</b>'
+            f'方差{var:g}，eps={eps:g}：乘<b>{seen.gain:.4g}</b>'
             f'，方差再小也不会超过{seen.most:.4g}。'
             '原来都是1的权重，合用一个8位刻度：别的通道若不必缩放，'
             f'{STEPS}级里还剩{seen.steps:.3g}级。'
@@ -73,7 +74,7 @@ def folding() -> Slide:
         en = (
             'Across: the running variance of a channel; up: what multiplies '
             'its weights when batch norm is folded (gamma is 1). '
-            f'Variance {var:.2g}, eps={eps:.2g}: <b>{seen.gain:.4g}</b>, and '
+            f'Variance {var:g}, eps={eps:g}: <b>{seen.gain:.4g}</b>, and '
             f'at most {seen.most:.4g} however small the variance. Weights '
             'that were all 1, on one 8-bit scale: a channel that needs no '
             f'scaling has {seen.steps:.3g} of {STEPS} steps left.'
@@ -85,6 +86,6 @@ def folding() -> Slide:
         frame,
         'The factor falls with the variance along a line of slope -1/2, and '
         'is flat where the variance is below eps; a square is your channel',
-        var=log_slider(0.01, -10, 2, 0.125),
-        eps=log_slider(1e-5, -8, 0, 0.25),
+        var=Slider(0.01, 1e-10, 100, 0.125, log=True),
+        eps=Slider(1e-5, 1e-8, 1, 0.25, log=True),
     )

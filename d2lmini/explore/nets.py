@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from d2lmini.explore.replay import Record, bn_layers, check, share_right
-from d2lmini.explore.slide import Caption, Slide, log_slider
+from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, groups, lines, points
 
 TINY = 1e-8  # the variance of a nearly constant channel
@@ -152,12 +153,12 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         X, net = whole[0](X), whole[1:]
 
     @functools.cache
-    def gained(power: float) -> Gained:
-        return eps_gain(10**power, net, X, y)
+    def gained(eps: float) -> Gained:
+        return eps_gain(eps, net, X, y)
 
-    powers = [k / 4 for k in range(-40, 5)]  # the slider's: computed once
+    own = Slider(0.1, 1e-10, 10, 0.25, log=True)  # there the gains lie apart
     names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
-    usual = [gained(power).accuracy for power in powers]
+    usual = [gained(place).accuracy for place in own.places]
     canvas = Moving(
         groups(
             dict.fromkeys(names),
@@ -167,7 +168,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         ),
         lines(
             {'every eps': usual, 'your choice': None},
-            at=[10**power for power in powers],
+            at=own.places,
             dots={'your choice': 7},
             log='x',
             x='eps',
@@ -177,8 +178,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     )
 
     def frame(eps: float) -> Caption:
-        # The browser's powers of ten differ from ours in the last digits.
-        seen = gained(round(math.log10(eps), 9))
+        seen = gained(eps)
         for name, gain in zip(names, seen.gain, strict=True):
             canvas.set(name, gain)
         canvas.set('your choice', [eps], [seen.accuracy], panel=1)
@@ -188,7 +188,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         )
         zh = (
             '左图：每个通道的增益，一行一层；右图：精度随eps。'
-            f'eps={eps:.2g}：{len(y)}张测试图上的精度是'
+            f'eps={eps:g}：{len(y)}张测试图上的精度是'
             f'<b>{seen.accuracy:.3f}</b>。各层最小的增益：'
             f'{lows.replace(", ", "，")}。'
             f'另设想一个几乎不变的通道，方差1e-8：它要乘上{seen.constant:.4g}；'
@@ -197,7 +197,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         en = (
             'Left: the gain of each channel, a row per layer; right: accuracy '
             'by eps. '
-            f'eps={eps:.2g}: accuracy <b>{seen.accuracy:.3f}</b> on '
+            f'eps={eps:g}: accuracy <b>{seen.accuracy:.3f}</b> on '
             f'{len(y)} test images. Smallest gain of each layer: {lows}. '
             'An imagined channel, nearly constant, of variance 1e-8, would '
             f'be multiplied by {seen.constant:.4g}; computed in float16, by '
@@ -210,7 +210,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         frame,
         'Left: the gain of each channel, a row a layer; right: test accuracy '
         'against eps, with a dot at the chosen one',
-        eps=log_slider(0.1, -10, 1, 0.25),  # the gains lie apart
+        eps=own,
     )
 
 
@@ -225,8 +225,6 @@ def noise(shaker: Noise) -> Slide:
     -------
     Slide of `batch_size`; numbers by `Noise.shake`
     """
-    import ipywidgets
-
     sizes = [2**k for k in range(1, 9)]
     stds = [shaker.shake(size).std for size in sizes]
     slope = [stds[4] * (size / sizes[4]) ** -0.5 for size in sizes]
@@ -277,5 +275,5 @@ def noise(shaker: Noise) -> Slide:
         'Left: one image has another output in each of many random batches; '
         'right: the standard deviation falls with the batch size along a '
         'line of slope -1/2',
-        batch_size=ipywidgets.IntSlider(16, 2, LARGEST),
+        batch_size=Slider(16, 2, LARGEST),
     )

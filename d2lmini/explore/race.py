@@ -1,5 +1,6 @@
 """The race of lesson 05: nets with and without batch norm, and its panel."""
 
+import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from d2lmini.explore.film import film
 from d2lmini.explore.replay import check, share_right
-from d2lmini.explore.slide import Caption, Slide, ends, log_slider
+from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.models import mlp, torch_norm
 from d2lmini.show.plots import Moving, lines
 
@@ -195,8 +198,6 @@ class Race(Slide):
     """
 
     def __init__(self, data: Data, **options: Any) -> None:
-        from ipywidgets import Button, HBox, IntSlider
-
         self._take_over()
         self._data, self._options = data, options
         self.points: list[Point] = []
@@ -220,19 +221,17 @@ class Race(Slide):
             self._picture,
             self._seen,
             ALT,
-            lr=log_slider(0.5, -3, 2, 0.1),
-            batch_size=IntSlider(64, 2, 512),
-            momentum=log_slider(0.1, -3, 0, 0.05),
-            eps=log_slider(1e-5, -10, 1, 0.25),
-            depth=IntSlider(3, 1, 8),
+            lr=Slider(0.5, 1e-3, 100, 0.1, log=True),
+            batch_size=Slider(64, 2, min(512, len(data[0]))),
+            momentum=Slider(0.1, 1e-3, 1, 0.05, log=True),
+            eps=Slider(1e-5, 1e-10, 10, 0.25, log=True),
+            depth=Slider(3, 1, 8),
         )
-        start = Button(description='▶ 开始 · start')
-        stop = Button(description='■ 停止 · stop')
-        start.on_click(lambda _: self.start())
-        stop.on_click(lambda _: self.stop())
-        *rows, reset, trouble, picture = self.box.children
-        buttons = HBox([start, stop, reset])
-        self.box.children = [*rows, buttons, trouble, picture]
+        self.widget.buttons = [
+            {'name': 'start', 'zh': '▶ 开始', 'en': '▶ start'},
+            {'name': 'stop', 'zh': '■ 停止', 'en': '■ stop'},
+        ]
+        self.widget.on_msg(self._pressed)
 
     @property
     def running(self) -> bool:
@@ -242,16 +241,17 @@ class Race(Slide):
     def start(self) -> None:
         """Start a race at the sliders' values, in the background."""
         self._take_over()
-        self.trouble.value = ''
+        self.widget.trouble = ''
         try:
-            points = race(self._data, **self.values, **self._options)
+            values: Any = self.values
+            points = race(self._data, **values, **self._options)
         except Exception as e:
             self._fail(e)
             return
-        before: list[Any] = self.canvas.moving if self.points else []
-        for line in before:  # they stay, but faint
-            look = {'ls': line.get_linestyle(), 'color': line.get_color()}
-            line.axes.plot(*line.get_data(), alpha=0.25, lw=1, **look)
+        moved: list[Any] = self.canvas.moving if self.points else []
+        for line in moved:  # the run before stays, but faint
+            own = {'ls': line.get_linestyle(), 'color': line.get_color()}
+            line.axes.plot(*line.get_data(), alpha=0.25, lw=1, **own)
         self.canvas.refresh()
         self.points = []
         self._stop = Event()
@@ -279,11 +279,35 @@ class Race(Slide):
     def rehearse(self) -> None:
         """Start a race with each slider at its ends; raise what it raises."""
         for name, slider in self.sliders.items():
-            for value in ends(slider):
-                if name == 'batch_size':
-                    value = min(value, len(self._data[0]))
-                values = {**self._start, name: value}
+            for value in (slider.least, slider.most):
+                values: Any = {**self.starts, name: value}
                 next(race(self._data, **values, **self._options))
+
+    def film(self) -> str:
+        """Return races from start to end at a few settings, as a film."""
+        own = self.points
+
+        @functools.cache
+        def whole(**values: Any) -> list[Point]:
+            values = self.starts | values
+            return [*race(self._data, **values, **self._options)]
+
+        def frame(progress: int, **values: Any) -> Caption:
+            points = whole(**values)
+            self.points = points[: math.ceil(len(points) * progress / 100)]
+            return self._seen()
+
+        said = film(
+            self.canvas,
+            frame,
+            {
+                'lr': Slider(0.5, 0.05, 5, 1, log=True),
+                'batch_size': Slider(64, 16, 256, 2, log=True),
+                'progress': Slider(100, 5, 100, 5),
+            },
+        )
+        self.points = own
+        return said
 
     def _take_over(self) -> None:
         """End the race that runs, of whichever panel: this one is next."""
@@ -305,6 +329,10 @@ class Race(Slide):
             self.draw()
         except Exception as e:
             self._fail(e)
+
+    def _pressed(self, _: Any, said: dict[str, str], __: Any) -> None:
+        """Obey a button of the panel."""
+        {'start': self.start, 'stop': self.stop}[said['press']]()
 
     def _seen(self, **_: Any) -> Caption:
         """Draw the points so far, and say how far they are."""

@@ -6,10 +6,10 @@ therefore serves every momentum.
 """
 
 import copy
+import ctypes
 from collections.abc import Container
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -48,9 +48,12 @@ class Record:
                 'it as in lenet(torch_norm)'
             )
         self.sizes: list[int] = [layer.num_features for layer in layers]
-        self._rows: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._step = 0
+        # One growing piece of memory: thousands of small ones, each between
+        # two of a training's large ones, keep gigabytes from being reused.
         self._place = _place(net)
+        self._rows = self._place.new_empty(64, 2 * sum(self.sizes) + 1)
+        self._kept: dict[int, dict[str, Tensor]] = {}
 
     @property
     def steps(self) -> list[int]:
@@ -60,27 +63,30 @@ class Record:
     @property
     def mean(self) -> Tensor:
         """The batch means (steps, C)."""
-        return self._stacked[0]
+        return self._rows[: self._step, : sum(self.sizes)]
 
     @property
     def var(self) -> Tensor:
         """The batch variances (steps, C)."""
-        return self._stacked[1]
+        return self._rows[: self._step, sum(self.sizes) : -1]
 
     @property
     def lengths(self) -> Tensor:
         """The norms (steps,) of the parameters' changes."""
-        return self._stacked[2]
+        return self._rows[: self._step, -1]
 
     def add(self, net: nn.Module, keep: Container[int]) -> None:
         """Add a step: what the layers of momentum 1 remember is its batch."""
         place = _place(net)
-        self._rows.append((*statistics(net), (place - self._place).norm()))
+        length = (place - self._place).norm()
         self._place = place
-        self.__dict__.pop('_stacked', None)
-        if len(self._rows) in keep:
+        if self._step == len(self._rows):
+            self._rows = torch.cat([self._rows, torch.empty_like(self._rows)])
+        self._rows[self._step] = torch.cat([*statistics(net), length[None]])
+        self._step += 1
+        if self._step in keep:
             state = net.state_dict()
-            self._kept[len(self._rows)] = {
+            self._kept[self._step] = {
                 name: value.clone() for name, value in state.items()
             }
 
@@ -106,7 +112,7 @@ class Record:
         momentum * (1 - momentum)**k, and the start, mean 0 and variance 1,
         has (1 - momentum)**t.
         """
-        n = len(self._rows)
+        n = self._step
         check('momentum', momentum, 0 <= momentum <= 1, 'in [0, 1]')
         check('step', step, 1 <= step <= n, f'in [1, {n}]')
         ages = torch.arange(step - 1, -1, -1, dtype=torch.float64)
@@ -148,10 +154,6 @@ class Record:
     def copy(self, step: int, momentum: float) -> Any:
         """Return `at` with the running averages of a momentum."""
         return self.at(step, *self.averages(step, momentum))
-
-    @cached_property
-    def _stacked(self) -> tuple[Tensor, ...]:
-        return tuple(map(torch.stack, zip(*self._rows, strict=True)))
 
 
 def bn_layers(net: nn.Module) -> list[Any]:
@@ -226,7 +228,14 @@ def record(
     with closing(watching(history, not quick())) as other:
         recorder = _Recorder(tape, net, keep, other)
         fit(net, train_iter, test_iter, lr, 'cpu', history, recorder)
+    give_back()
     return tape, history
+
+
+def give_back() -> None:
+    """Return to the system what was freed, where the C library (glibc) can."""
+    with suppress(AttributeError, TypeError):  # macOS and musl; Windows
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from d2lmini.explore.replay import check
 from d2lmini.explore.slide import Caption, Slide
+from d2lmini.explore.slider import Slider
 from d2lmini.norm import BatchNorm
 from d2lmini.show.plots import Moving, lines
 
@@ -94,8 +95,6 @@ def shards(costs: Shards) -> Slide:
     -------
     Slide of `workers` and `images`; numbers by `Shards.step`
     """
-    import ipywidgets
-
     at = [2**k for k in range(7)]
     sent = [costs.step(n, 1) for n in at[1:]]
     canvas = Moving(
@@ -153,6 +152,6 @@ def shards(costs: Shards) -> Slide:
         'Left: the noise of own statistics does not depend on the number of '
         'workers, synchronized it falls; right: gradients are far more '
         'bytes than statistics',
-        workers=ipywidgets.IntSlider(8, 1, MOST),
-        images=ipywidgets.IntSlider(4, 1, 256),
+        workers=Slider(8, 1, MOST),
+        images=Slider(4, 1, 256),
     )

@@ -37,6 +37,7 @@ LOOK: Any = {
     'axes.spines.right': False,
     'figure.titlesize': 9,
     'legend.frameon': False,
+    'svg.hashsalt': 'd2lmini',  # else an SVG's names are drawn by lot
 }
 _one_at_a_time = RLock()  # else threads would put back each other's settings
 

@@ -2,14 +2,15 @@
 
 Prose stands in `<div lang="zh">` or `<div lang="en">`, headings hold a
 `<span>` of each, captions a `lang` attribute. One style rule beside the switch
-hides what is not wanted, in its own notebook only. Where that rule can't
-reach, both languages show.
+hides what is not wanted, in its own notebook only: see `switch.js`. Where
+that rule can't reach, both languages show.
 """
 
 import os
 from pathlib import Path
+from typing import Any
 
-from d2lmini.show.notebook import in_notebook, publish
+from d2lmini.show.notebook import in_notebook, show_widget
 
 Words = tuple[str, str]  # the same in Chinese and in English
 LANGUAGES = {'zh': '中文', 'en': 'English', 'both': '中英对照'}
@@ -106,25 +107,6 @@ def words(zh: str, en: str) -> str:
     )
 
 
-def style(language: str) -> str:
-    """Return the HTML that hides the other language in its own notebook."""
-    hidden = {'zh': 'en', 'en': 'zh'}.get(language)
-    if hidden is None:
-        return ''
-    # The mark scopes the rule: another notebook in the same window may show
-    # another language. A page that is not JupyterLab's holds one notebook.
-    page = ':is(.jp-Notebook, body:not(:has(.jp-Notebook)))'
-    here = f'{page}:has(.d2l-hide-{hidden})'
-    # Else an empty frame is left; a cell that is being edited stays.
-    cells = '.jp-MarkdownCell', '.text_cell.rendered'
-    rules = [f'{here} :is(div, span)[lang={hidden}]']
-    rules += [f'{here} {each}:has(div > div[lang={hidden}])' for each in cells]
-    return (
-        f'<span class="d2l-hide-{hidden}"></span>'
-        f'<style>{", ".join(rules)} {{display:none !important}}</style>'
-    )
-
-
 def switch() -> None:
     """Show the buttons 中文 | English | 中英对照 and obey them at once.
 
@@ -139,23 +121,8 @@ def switch() -> None:
             )
         )
         return
-    import ipywidgets
+    from d2lmini.show.drawing import Switch
 
-    buttons = ipywidgets.ToggleButtons(
-        options=[(name, key) for key, name in LANGUAGES.items()],
-        value=get_language(),
-        tooltips=['只看中文', 'English only', '两种都看 · show both'],
-        style={'button_width': '7em'},
-    )
-    rule = ipywidgets.HTML(style(buttons.value))
-
-    def obey(change: dict[str, str]) -> None:
-        set_language(change['new'])
-        rule.value = style(change['new'])
-
-    buttons.observe(obey, 'value')
-    bundle = ipywidgets.HBox([buttons, rule])._repr_mimebundle_()
-    plain = ' | '.join(LANGUAGES.values())
-    bundle['text/plain'] = plain
-    bundle['text/html'] = f'<p>{plain}</p>'  # for readers without a kernel
-    publish(bundle)
+    widget: Any = Switch(language=get_language())
+    widget.observe(lambda change: set_language(change['new']), 'language')
+    show_widget(widget, f'<p>{" | ".join(LANGUAGES.values())}</p>')

@@ -13,7 +13,7 @@ from d2lmini.show.figure import (
     metadata,
     new_figure,
 )
-from d2lmini.show.notebook import in_notebook, publish
+from d2lmini.show.notebook import in_notebook, publish, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ PAUSE = 1.0  # seconds between two frames, at least
 
 def curve(ax: 'Axes', *fmt: str, **look: Any) -> 'Line2D':
     """Add a curve without points to axes, with a look as in `Axes.plot`."""
-    # Above the axes' frame, so that a frame equals a full redraw.
+    # Above the axes' frame, as the browser draws it too.
     return ax.plot([], [], *fmt, ms=4, zorder=3, **look)[0]
 
 
@@ -56,7 +56,7 @@ class Live:
                     borderaxespad=0,
                 )
         self._status = fig.suptitle(status, color='0.3')
-        self.canvas = Canvas(fig, [self._status, *curves])
+        self.canvas = Canvas(fig, [self._status, *curves], 'training')
         self._update, self._moving, self._next_draw = update, moving, 0.0
         try:
             self._handle = publish(self._first(), display_id=True)
@@ -65,11 +65,10 @@ class Live:
             raise
 
     def _first(self) -> dict[str, Any]:
-        bundle: dict[str, Any] = {}
-        if self._moving:
-            self.canvas.redraw()
-            bundle = self.canvas.widget._repr_mimebundle_()
-        return {**bundle, 'text/plain': 'training'}
+        if not self._moving:
+            return {'text/plain': 'training'}
+        self.canvas.redraw()
+        return {**view(self.canvas.widget), 'text/plain': 'training'}
 
     def tick(self) -> None:
         """Redraw, unless that would take more than its share of time."""
@@ -85,7 +84,7 @@ class Live:
         """Leave a still picture where the moving one was."""
         try:
             self._set(last=True)
-            fig = self.canvas.settle()
+            fig = self.canvas.figure
             how = {'raw': True, 'metadata': metadata(fig, alt)}
             self._handle.update(live_still(fig, alt), **how)
         finally:

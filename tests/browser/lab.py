@@ -123,6 +123,20 @@ class Notebook:
             self.wait()
         return self
 
+    def run_again(self) -> None:
+        """Run all cells once more."""
+        self.page.evaluate(
+            'jupyterapp.commands.execute("notebook:run-all-cells")'
+        )
+        self.wait()
+
+    def save_and_shut_down(self) -> None:
+        """Save the notebook and end its kernel."""
+        for name in ('docmanager:save', 'kernelmenu:shutdown'):
+            self.page.evaluate(
+                'name => jupyterapp.commands.execute(name)', name
+            )
+
     def wait(self) -> None:
         """Wait until no cell is running or waiting for its turn."""
         self.page.wait_for_function(ALL_HAVE_RUN, arg=self._id)

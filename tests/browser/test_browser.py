@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from nbformat.v4 import new_output
 from playwright.sync_api import BrowserContext, Page, expect
 
 from d2lmini.show import lang
+from d2lmini.show import notebook as show_notebook
 
-WIDGET = 'application/vnd.jupyter.widget-view+json'
 TITLE, SWITCH, ZH, EN, PICTURE, FORMS = range(6)  # the cells of a lesson
 FORMS_TEXT = """\
 The mean $\\mu$ is
@@ -53,15 +54,24 @@ X, y = torch.rand(256, 784), torch.arange(256) % 10
 net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
 history = train_ch6(net, [(X, y)] * {}, [(X, y)], 3, 0.1, 'cpu')
 """
+SWITCH_JS = (Path(lang.__file__).parent / 'switch.js').read_text('utf8')
+PRESS_ENGLISH = """
+const model = {language: 'both', get: name => model[name],
+  set: (name, value) => { model[name] = value; },
+  save_changes: () => model.obey(),
+  on: (_, obey) => { model.obey = obey; }};
+render({model, el: document.querySelector('#switch')});
+document.querySelectorAll('#switch button')[1].click();
+"""
 # What the first cell's output shows, noted whenever that changes. The cell is
 # looked up each time: JupyterLab may build it anew while it opens a notebook.
 WATCH = """() => {
   const noted = window.noted = [];
   const look = () => {
     const area = document.querySelector('.jp-CodeCell .jp-OutputArea');
-    const pictures = [...area?.querySelectorAll('img') ?? []];
     const now = {
-      sources: pictures.map(picture => picture.src),
+      pictures: area?.querySelectorAll('img').length ?? 0,
+      moving: area?.querySelector('.d2l-picture svg')?.innerHTML ?? '',
       height: area?.getBoundingClientRect().height ?? 0,
     };
     if (JSON.stringify(now) !== JSON.stringify(noted.at(-1))) noted.push(now);
@@ -69,11 +79,8 @@ WATCH = """() => {
   };
   look();
 }"""
-# At least two frames of the moving picture; the still one has another source.
-MOVES = """() => {
-  const sources = noted.flatMap(now => now.sources);
-  return new Set(sources.filter(s => s.startsWith('blob:'))).size > 1;
-}"""
+# At least two frames of the moving picture.
+MOVES = '() => new Set(noted.map(now => now.moving)).size > 3'
 
 
 @pytest.fixture(scope='module')
@@ -106,12 +113,15 @@ def lesson_cells(*saved: Any) -> list[Any]:
 def test_before_any_cell_is_run_both_languages_show(
     lab: Lab, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: dict[str, Any] = {}
+    shown: list[dict[str, Any]] = []
     monkeypatch.setattr(lang, 'in_notebook', lambda: True)
-    monkeypatch.setattr(lang, 'publish', shown.update)
+    monkeypatch.setattr(show_notebook, '_replace', lambda _: None)
+    monkeypatch.setattr(
+        show_notebook, 'publish', lambda bundle, **_: shown.append(bundle)
+    )
     lang.switch()
-    del shown[WIDGET]  # it needs a kernel
-    saved = new_output('display_data', data=shown)
+    _, twin = shown  # the widget needs a kernel
+    saved = new_output('display_data', data=twin)
     notebook = lab.open(page, lab.write('new.ipynb', *lesson_cells(saved)))
     expect(notebook.cell(SWITCH).get_by_role('paragraph')).to_be_visible()
     expect(notebook.cell(ZH).locator('[lang=zh]')).to_be_visible()
@@ -149,8 +159,9 @@ def test_a_page_of_another_front_end_is_switched_as_a_whole(
     page.set_content(
         '<h1><span lang="zh">训练</span> <span lang="en">Training</span></h1>'
         f'<div class="text_cell rendered">{words}</div>'
-        f'<div class="text_cell">{words} at work</div>{lang.style("en")}'
+        f'<div class="text_cell">{words} at work</div><div id="switch"></div>'
     )
+    page.add_script_tag(type='module', content=SWITCH_JS + PRESS_ENGLISH)
     cells = page.locator('.text_cell')
     expect(cells.first).to_be_hidden()
     expect(cells.last).to_be_visible()
@@ -229,7 +240,7 @@ def test_a_training_moves_in_place_and_leaves_a_still_picture(
     cell = notebook.cell(0)
     page.evaluate(WATCH)
     notebook.run(wait=False)
-    expect(cell.locator('img.jupyter-widgets')).to_be_visible()
+    expect(cell.locator('.d2l-picture svg')).to_be_visible()
     page.wait_for_function(MOVES)
     notebook.wait()
     still = cell.get_by_alt_text(re.compile('^Loss and accuracy .* 3 of 3'))
@@ -241,8 +252,8 @@ def test_a_training_moves_in_place_and_leaves_a_still_picture(
     closing = cell.locator('.jp-RenderedText').last
     expect(closing).to_have_text(re.compile(r'^loss .*examples/sec', re.S))
     noted = page.evaluate('noted')
-    first = next(i for i, now in enumerate(noted) if now['sources'])
-    assert {len(now['sources']) for now in noted[first:]} == {1}
+    first = next(i for i, now in enumerate(noted) if now['pictures'])
+    assert {now['pictures'] for now in noted[first:]} == {1}
     heights = [now['height'] for now in noted[first:]]
     assert heights == sorted(heights)  # it grows by the closing lines alone
 

@@ -15,7 +15,7 @@ from d2lmini.explore import nets as explore_nets
 from d2lmini.explore.averages import BATCHES, JUMP, filter_stream, running
 from d2lmini.explore.nets import Noise, eps_gain
 from d2lmini.explore.replay import Record, bn_layers, record
-from d2lmini.explore.slide import Slide, ends
+from d2lmini.explore.slide import Slide
 
 momenta = st.floats(0.001, 1)
 
@@ -177,12 +177,13 @@ def test_each_slider_changes_the_picture_and_both_captions(
     start = slide.values
     for key, slider in slide.sliders.items():
         seen = []
-        for value in ends(slider):
+        for value in (slider.least, slider.most):
             slide.move(**{key: value})
-            assert slide.trouble.value == ''
+            assert slide.widget.trouble == ''
             assert slide.draw()[0] != slide.draw()[1]
-            seen.append((slide.canvas.widget.value, slide.caption.value))
-        assert seen[0][0] != seen[1][0] and seen[0][1] != seen[1][1]
+            seen.append(slide.widget.frame)
+        for part in ('strokes', 'zh', 'en'):
+            assert seen[0][part] != seen[1][part]
         slide.move(**start)
 
 

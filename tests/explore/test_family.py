@@ -101,11 +101,12 @@ def test_sentences_stand_under_each_other_with_gaps() -> None:
 def test_each_slider_moves_the_picture(kind: str) -> None:
     slide = family(kind)
     for name, slider in slide.sliders.items():
-        before = slide.canvas.widget.value
-        slide.move(**{name: slider.max if name == 'groups' else slider.min})
-        assert slide.canvas.widget.value != before, name
+        before = slide.widget.frame
+        end = slider.most if name == 'groups' else slider.least
+        slide.move(**{name: end})
+        assert slide.widget.frame['strokes'] != before['strokes'], name
     slide.rehearse()
-    assert not slide.trouble.value and not plt.get_fignums()
+    assert not slide.widget.trouble and not plt.get_fignums()
 
 
 def test_the_caption_counts_and_says_where_no_layer_is() -> None:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 import d2lmini as d2l
 from d2lmini.explore.race import Point, Race, race, told
-from d2lmini.explore.slide import ends
 
 # Its function `race` stands before the file of that name in the room.
 race_file = import_module('d2lmini.explore.race')
@@ -70,7 +69,7 @@ def test_both_start_alike_and_see_the_same_batches() -> None:
 @pytest.mark.parametrize(
     ('name', 'value'),
     [(name, value) for name, slider in Race(data()).sliders.items()
-     for value in ends(slider)],
+     for value in (slider.least, slider.most)],
 )  # fmt: skip
 def test_it_runs_at_both_ends_of_each_slider(name: str, value: Any) -> None:
     points = race(data(), **{**START, name: value}, passes=1)
@@ -108,13 +107,13 @@ def test_a_diverging_net_is_told_and_the_other_goes_on() -> None:
 
 
 def test_it_trains_in_the_background_to_its_end(panel: Race) -> None:
-    before = panel.canvas.widget.value
+    before = panel.widget.frame
     panel.start()
     assert threading.current_thread() is threading.main_thread()
     panel.wait()
     assert not panel.running and panel.points[-1].images == 1024
-    assert panel.canvas.widget.value != before
-    assert '1024' in panel.caption.value and panel.trouble.value == ''
+    assert panel.widget.frame['strokes'] != before['strokes']
+    assert '1024' in panel.widget.frame['en'] and panel.widget.trouble == ''
 
 
 def test_stop_ends_it_early(panel: Race) -> None:
@@ -151,21 +150,19 @@ def test_a_rerun_of_its_cell_ends_the_race_before(panel: Race) -> None:
 def test_it_survives_its_output_being_closed(panel: Race) -> None:
     panel._options['passes'] = 10_000
     panel.start()
-    panel.box.close()
     panel.canvas.close()
     assert panel.running
     panel.stop()
-    assert panel.trouble.value == ''
+    assert panel.widget.trouble == ''
 
 
 def test_values_out_of_range_are_shown_not_raised(panel: Race) -> None:
-    panel.sliders['batch_size'].max = 9_999
-    panel.sliders['batch_size'].value = 9_999
+    panel.move(batch_size=9_999)
     panel.start()
-    assert 'batch_size must be in [2, 512], got 9999' in panel.trouble.value
-    panel._reset.click()
+    assert 'batch_size must be in [2, 512], got 9999' in panel.widget.trouble
+    panel.move(**panel.starts)
     panel.run()
-    assert panel.trouble.value == '' and panel.points
+    assert panel.widget.trouble == '' and panel.points
 
 
 def test_an_error_in_the_thread_is_shown(
@@ -177,7 +174,7 @@ def test_an_error_in_the_thread_is_shown(
 
     monkeypatch.setattr(race_file, 'race', broken)
     panel.run()
-    assert 'ArithmeticError: 3 &lt; 4' in panel.trouble.value
+    assert 'ArithmeticError: 3 < 4' in panel.widget.trouble
 
 
 def test_rehearse_raises_what_a_race_raises(

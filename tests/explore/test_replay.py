@@ -1,6 +1,10 @@
 """A record replayed with a momentum is a training with that momentum."""
 
+import ctypes
 import itertools
+import platform
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import d2lmini as d2l
+from d2lmini.explore import replay
 from d2lmini.explore.averages import replayed
 from d2lmini.explore.replay import Record, bn_layers, record, statistics
 from d2lmini.history import History
@@ -171,3 +176,59 @@ def test_the_lengths_are_those_of_the_steps(tape: Record) -> None:
 def test_a_net_without_batch_norm_is_told() -> None:
     with pytest.raises(ValueError, match='a net with nn'):
         Record(d2l.lenet())
+
+
+@pytest.mark.parametrize('steps', [63, 64, 65, 128, 129, 300])
+def test_a_long_record_holds_each_step(steps: int) -> None:
+    """However often its memory had to grow."""
+    draw = torch.Generator().manual_seed(steps)
+    layer = nn.BatchNorm1d(3)
+    net, tape, seen = nn.Sequential(layer), Record(nn.Sequential(layer)), []
+    for step in range(1, steps + 1):
+        before = layer.weight.detach().clone()
+        for value in (layer.running_mean, layer.running_var, layer.weight):
+            value.data = torch.rand(3, generator=draw)
+        length = (layer.weight - before).norm().item()
+        seen.append((*layer.running_mean, *layer.running_var, length))
+        early = tape.mean
+        tape.add(net, {64, 65})
+        assert len(early) == step - 1 and len(tape.mean) == step
+    found = torch.cat([tape.mean, tape.var, tape.lengths[:, None]], dim=1)
+    torch.testing.assert_close(found, torch.tensor(seen))
+    assert tape.steps == [step for step in (64, 65) if step <= steps]
+
+
+def resident() -> int:
+    return int(Path('/proc/self/statm').read_text().split()[1])
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != 'glibc',
+    reason='only glibc gives memory back when asked',
+)
+def test_what_was_freed_is_given_back() -> None:
+    pieces = [bytes(60_000) for _ in range(2_000)]  # 120 MB
+    pieces = pieces[::100]  # what stays keeps the rest from being returned
+    before = resident()
+    replay.give_back()
+    assert resident() < before - 50_000_000 // 4096 and len(pieces) == 20
+
+
+@pytest.mark.parametrize('fault', [AttributeError, TypeError])
+def test_other_systems_keep_what_was_freed(
+    fault: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(ctypes, 'CDLL', refuse)
+    assert replay.give_back() is None
+
+
+def test_a_recording_ends_by_giving_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(replay, 'give_back', lambda: asked.append(1))
+    record(net(), batches()[:1], batches()[:1], 1, 0.1, ())
+    assert asked == [1]

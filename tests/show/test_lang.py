@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import pytest
 
-from d2lmini.show import lang
+from d2lmini.show import lang, notebook
 
 WIDGET = 'application/vnd.jupyter.widget-view+json'
 
@@ -104,32 +103,15 @@ def test_words_hold_both_and_nothing_for_nothing() -> None:
     assert lang.words('', '') == ''
 
 
-@pytest.mark.parametrize(('kept', 'hidden'), [('zh', 'en'), ('en', 'zh')])
-def test_the_style_hides_the_other_language_in_this_notebook(
-    kept: str, hidden: str
-) -> None:
-    rule = lang.style(kept)
-    mark = f'd2l-hide-{hidden}'
-    assert f'<span class="{mark}">' in rule and rule.count('display:none') == 1
-    assert f'[lang={hidden}]' in rule and f'[lang={kept}]' not in rule
-    # None reaches beyond the notebook: tests/browser tries them.
-    assert rule.count(f':has(.{mark})') == rule.count(f'[lang={hidden}]')
-    assert lang.style('both') == ''
-
-
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Pretend to be in a notebook; keep the widgets and what is shown."""
+    """Pretend to be in a notebook; keep the widget and what is shown."""
     kept: list[Any] = []
-
-    class Box(ipywidgets.HBox):  # type: ignore[misc]
-        def __init__(self, children: Any) -> None:
-            super().__init__(children)
-            kept.extend(children)
-
-    monkeypatch.setattr(ipywidgets, 'HBox', Box)
     monkeypatch.setattr(lang, 'in_notebook', lambda: True)
-    monkeypatch.setattr(lang, 'publish', kept.append)
+    monkeypatch.setattr(notebook, '_replace', kept.append)
+    monkeypatch.setattr(
+        notebook, 'publish', lambda bundle, **_: kept.append(bundle)
+    )
     return kept
 
 
@@ -138,32 +120,30 @@ def test_the_switch_shows_buttons_and_text_for_readers_without_a_kernel(
 ) -> None:
     lang.set_language('en')
     lang.switch()
-    buttons, rule, bundle = shown
-    assert buttons.value == 'en' and rule.value == lang.style('en')
-    assert WIDGET in bundle
-    assert bundle['text/html'] == '<p>中文 | English | 中英对照</p>'
-    assert dict(buttons.options) == {v: k for k, v in lang.LANGUAGES.items()}
+    widget, view, twin = shown
+    assert widget.language == 'en' and widget.model_id in str(view[WIDGET])
+    assert '<p>中文 | English | 中英对照</p>' in twin['text/html']
+    assert f'd2l-rest-{widget.rest}' in twin['text/html']
 
 
-def test_pressing_a_button_changes_rule_and_language(
+def test_pressing_a_button_changes_the_language(
     shown: list[Any], memory: Path
 ) -> None:
     lang.switch()
-    buttons, rule, _ = shown
-    assert rule.value == ''
     for language in ('zh', 'en', 'both', 'zh'):
-        buttons.value = language
-        assert rule.value == lang.style(language)
+        shown[0].language = language
         assert lang.get_language() == memory.read_text() == language
 
 
 CODE = """
 import sys
 import d2lmini
-from d2lmini.show import lang
+from d2lmini.show import lang, notebook
 for lang._chosen in ('zh', 'en'):
     lang.switch()
-heavy = {'matplotlib', 'ipywidgets', 'IPython', 'torchvision', 'pooch'}
+heavy = {
+    'matplotlib', 'ipywidgets', 'anywidget', 'IPython', 'torchvision', 'pooch'
+}
 print(sorted(heavy & set(sys.modules)))
 """
 

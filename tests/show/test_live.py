@@ -15,7 +15,6 @@ import torch
 from IPython.core.events import EventManager
 from ipywidgets.widgets.widget import _instances as open_widgets
 from matplotlib import pyplot as plt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from nbclient import NotebookClient
 from PIL import Image
 from torch import nn
@@ -135,10 +134,7 @@ def test_the_last_frame_only_where_it_is_not_to_move(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
-    frame = Canvas.frame
-    monkeypatch.setattr(
-        Canvas, 'frame', lambda self: (drawn.append(1), frame(self))[1]
-    )
+    monkeypatch.setattr(Canvas, 'redraw', lambda _: drawn.append(1))
     history = History(1, BATCHES)
     with closing(train.watching(history, moving=False)) as watcher:
         go_on(history, [1.0] * BATCHES)
@@ -159,21 +155,23 @@ COURSES = {
 
 
 @pytest.mark.parametrize('course', COURSES)
-def test_a_frame_equals_a_full_redraw(course: str, page: Page) -> None:
+def test_a_frame_shows_what_the_figure_has(course: str, page: Page) -> None:
     losses, history = COURSES[course], History(3, BATCHES, 'drawn garments')
     picture = train.Picture(history)
     for loss in losses:
         page.time += 100
         go_on(history, [loss])
         picture.batch(history)
-    frame = picture.live.canvas.pixels()
-    agg: Any = FigureCanvasAgg(picture.live.canvas.settle())
-    agg.draw()
-    assert np.array_equal(frame, np.asarray(agg.buffer_rgba())[..., :3])
-    if losses:
-        assert picture.live.canvas.widget.value
-        low, high = picture.live.canvas.figure.axes[0].get_ylim()
-        assert low == 0 and max(losses) < high
+    canvas = picture.live.canvas
+    status, *strokes = canvas.widget.frame['strokes']
+    assert status == canvas.figure.get_suptitle()
+    assert strokes == canvas.strokes()[1:]
+    assert len(strokes[0]) == 2 * len(losses)
+    shown, want = canvas.widget.picture, canvas.picture()
+    for look, right in zip(shown['looks'], want['looks'], strict=True):
+        assert look.get('clip') == pytest.approx(right.get('clip'), abs=3)
+    low, high = canvas.figure.axes[0].get_ylim()
+    assert low == 0 and max(losses, default=0) < high
     picture.close()
     assert page.updates == 1
 
@@ -188,9 +186,11 @@ def test_the_limits_grow_even_for_a_spike_between_two_frames(
     before = axes.get_ylim()
     picture.batch(history_with(history, [50.0]))  # too soon to be drawn
     assert axes.get_ylim() == before
+    still = picture.live.canvas.widget.picture['still']
     page.time += 100
     picture.batch(history_with(history, [1.0]))
     assert axes.get_ylim() == (0, 60)
+    assert picture.live.canvas.widget.picture['still'] != still
     picture.close()
 
 
@@ -366,8 +366,8 @@ def test_in_a_real_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = nbformat.v4.new_notebook(cells=list(cells))
     NotebookClient(notebook, timeout=120).execute()
     first, second, third = (cell.outputs for cell in notebook.cells)
-    buttons, start, picture, end = first
-    assert WIDGET in buttons.data and '中文' in buttons.data['text/html']
+    buttons, twin, start, picture, end = first
+    assert WIDGET in buttons.data and '中文' in twin.data['text/html']
     assert start.text == 'training on cpu\n'
     assert end.text.startswith('loss ') and 'examples/sec' in end.text
     for output in (picture, *second):

@@ -187,14 +187,8 @@ def test_what_moves_is_set_by_its_label(kind: str) -> None:
     label = 'cells' if kind == 'cells' else 'now'
     data = {'start': RUNS, label: None}
     canvas = plots.Moving(MADE['lines']({'still': RUNS}), MADE[kind](data))
-    before = canvas.pixels().copy()
+    before = canvas.strokes()
     canvas.set(label, *SETS[kind], panel=1)
-    after = canvas.pixels().copy()
-    assert not np.array_equal(before, after)
-    whole = canvas.settle()
-    whole.draw(canvas._agg.get_renderer())
-    assert np.array_equal(
-        np.asarray(canvas._agg.buffer_rgba())[..., :3], after
-    )
+    assert canvas.strokes() != before
     with pytest.raises(ValueError, match='give None as the data'):
         canvas.set('start', RUNS, panel=1)
