@@ -248,8 +248,9 @@ class Race(Slide):
         except Exception as e:
             self._fail(e)
             return
-        moved: list[Any] = self.canvas.moving if self.points else []
-        for line in moved:  # the run before stays, but faint
+        for line in (
+            self.canvas.moving if self.points else ()
+        ):  # the run before stays, but faint
             own = {'ls': line.get_linestyle(), 'color': line.get_color()}
             line.axes.plot(*line.get_data(), alpha=0.25, lw=1, **own)
         self.canvas.refresh()

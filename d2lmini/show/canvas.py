@@ -9,6 +9,7 @@ import base64
 import io
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,20 +43,21 @@ class Canvas:
         rest is drawn once and kept; after changing limits, ticks or looks
         call `refresh`.
     alt : str, what the picture shows, for those who can't see it
-
-    Attributes
-    ----------
-    widget : Drawing, of a fixed size, so that the page never jumps
     """
 
     def __init__(
         self, fig: 'Figure', moving: 'Sequence[Artist]', alt: str = ''
     ) -> None:
+        self.figure, self.alt = fig, alt
+        self.moving: list[Any] = list(moving)
+        self._fresh = False
+
+    @cached_property
+    def widget(self) -> Any:
+        """The Drawing, of a fixed size, so that the page never jumps."""
         from d2lmini.show.drawing import Drawing
 
-        self.figure, self.moving, self.alt = fig, list(moving), alt
-        self.widget: Any = Drawing()
-        self._fresh = False
+        return Drawing()
 
     def refresh(self) -> None:
         """Forget the kept picture; the next frame comes with a new one."""
@@ -112,7 +114,8 @@ class Canvas:
 
     def close(self) -> None:
         """Take the widget off the page and out of the kernel's memory."""
-        self.widget.close()
+        if 'widget' in vars(self):
+            self.widget.close()
 
 
 def _px(artist: Any, x: Any, y: Any) -> Any:

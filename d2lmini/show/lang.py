@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from d2lmini.show.notebook import in_notebook, show_widget
+from d2lmini.show.notebook import has_widgets, in_notebook, show_widget
 
 Words = tuple[str, str]  # the same in Chinese and in English
 LANGUAGES = {'zh': '中文', 'en': 'English', 'both': '中英对照'}
@@ -118,6 +118,17 @@ def switch() -> None:
             tr(
                 f'语言：{name}。用d2lmini.show.set_language更换。',
                 f'Language: {name}. Change it with d2lmini.show.set_language.',
+            )
+        )
+        return
+    if not has_widgets():
+        print(
+            tr(
+                '缺少anywidget：两种语言都显示，滑块不能用，训练的图不会动，'
+                '其余照常。装上它，再重启内核：%pip install anywidget',
+                'anywidget is missing: both languages show, sliders will not '
+                'work, pictures of trainings do not move; all else works. '
+                'Install it and restart the kernel: %pip install anywidget',
             )
         )
         return

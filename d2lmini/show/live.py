@@ -13,7 +13,7 @@ from d2lmini.show.figure import (
     metadata,
     new_figure,
 )
-from d2lmini.show.notebook import in_notebook, publish, view
+from d2lmini.show.notebook import has_widgets, in_notebook, publish, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,8 @@ class Live:
                 )
         self._status = fig.suptitle(status, color='0.3')
         self.canvas = Canvas(fig, [self._status, *curves], 'training')
-        self._update, self._moving, self._next_draw = update, moving, 0.0
+        self._moving = moving and has_widgets()
+        self._update, self._next_draw = update, 0.0
         try:
             self._handle = publish(self._first(), display_id=True)
         except BaseException:  # an interrupt, say: leave no widget behind

@@ -1,6 +1,7 @@
 """Whether this is a notebook, and how to show something in it."""
 
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -8,6 +9,11 @@ def in_notebook() -> bool:
     """Tell whether the code runs in a notebook's kernel."""
     ipython = sys.modules.get('IPython')  # a kernel has it loaded
     return ipython is not None and hasattr(ipython.get_ipython(), 'kernel')
+
+
+def has_widgets() -> bool:
+    """Tell whether the package that widgets need is installed."""
+    return find_spec('anywidget') is not None
 
 
 def publish(bundle: dict[str, Any], **how: Any) -> Any:

@@ -176,6 +176,8 @@ def test_the_figure_can_be_saved_whole_at_any_time() -> None:
 def test_close_leaves_no_widget() -> None:
     before = set(open_widgets)
     canvas = draw()
+    canvas.close()  # it was never shown
+    canvas.redraw()
     assert set(open_widgets) > before
     canvas.close()
     assert set(open_widgets) == before

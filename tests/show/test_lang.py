@@ -135,6 +135,17 @@ def test_pressing_a_button_changes_the_language(
         assert lang.get_language() == memory.read_text() == language
 
 
+def test_without_anywidget_it_says_so_and_the_lesson_goes_on(
+    shown: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lang, 'has_widgets', lambda: False)
+    lang.switch()
+    assert shown == []
+    assert '%pip install anywidget' in capsys.readouterr().out
+
+
 CODE = """
 import sys
 import d2lmini

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -142,6 +143,16 @@ def test_the_last_frame_only_where_it_is_not_to_move(
         watcher.batch(history)
         assert page.outputs == [{'text/plain': 'training'}]
     assert not drawn and 'image/png' in page.outputs[0]
+
+
+def test_without_anywidget_a_training_leaves_its_still_picture(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, 'has_widgets', lambda: False)
+    monkeypatch.setitem(sys.modules, 'anywidget', None)
+    monkeypatch.delitem(sys.modules, 'd2lmini.show.drawing', raising=False)
+    train_ch6(nn.Linear(8, 3), batches(), batches(), 1, 0.1, 'cpu')
+    assert page.updates == 1 and 'image/png' in page.outputs[0]
 
 
 COURSES = {
