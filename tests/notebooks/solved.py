@@ -4,6 +4,9 @@ A stub is a code cell that ends in a check; its answer is the ```python block
 in the <details> of the task beside it. In a solved copy the check is followed
 by an assertion, so that whatever runs it sees a wrong answer. In the bug hunt
 the answer is the check itself, filled in.
+
+The lesson itself is run as it is, too. So its copy holds only what the answers
+need, and what uses them.
 """
 
 import ast
@@ -74,6 +77,74 @@ def imports(nb: Any) -> str:
     return '\n'.join(lines)
 
 
+class Names(NamedTuple):
+    """The global names of a cell."""
+
+    sets: set[str]
+    changes: set[str]  # what it writes into: results[seed] = ...
+    reads: set[str]  # before it sets them
+
+
+def _of(node: ast.AST) -> Names:
+    """Return the names that a statement or an expression meets."""
+    sets, changes, reads, own = set(), set(), set(), set()
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name):
+            kept = isinstance(child.ctx, ast.Store)
+            (sets if kept else reads).add(child.id)
+        elif isinstance(child, ast.Attribute | ast.Subscript):
+            if isinstance(child.ctx, ast.Store):
+                changes |= _of(child.value).reads
+        elif isinstance(child, ast.FunctionDef | ast.ClassDef):
+            sets.add(child.name)
+        elif isinstance(child, ast.alias):
+            sets.add((child.asname or child.name).split('.')[0])
+        elif isinstance(child, ast.AugAssign):
+            changes |= _of(child.target).sets
+        elif isinstance(child, ast.arg):
+            own.add(child.arg)
+        elif isinstance(child, ast.For | ast.comprehension):
+            own |= _of(child.target).sets
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return Names({node.name}, set(), reads - sets - own)
+    return Names(sets, changes, reads - own)
+
+
+def names(source: str) -> Names:
+    """Return the names that a cell meets, statement by statement."""
+    whole = Names(set(), set(), set())
+    for statement in ast.parse(source).body:
+        found = _of(statement)
+        whole.reads.update(found.reads - whole.sets)
+        whole.changes.update(found.changes)
+        whole.sets.update(found.sets)
+    return whole
+
+
+def needed(sources: list[str], answers: set[int]) -> set[int]:
+    """Return which cells the answers need, and which need them, by place.
+
+    Parameters
+    ----------
+    sources : of the code cells, in order
+    answers : the places of those that were filled in
+    """
+    known = [names(source) for source in sources]
+    kept, theirs = set(answers), set[str]()
+    for i, cell in enumerate(known):
+        if i in answers:
+            theirs |= cell.sets - {'report'}
+        elif cell.reads & theirs:
+            kept.add(i)
+    wanted: set[str] = set()
+    for i in reversed(range(len(known))):
+        cell = known[i]
+        if i in kept or (cell.sets | cell.changes) & wanted:
+            kept.add(i)
+            wanted = (wanted - cell.sets) | cell.changes | cell.reads
+    return kept
+
+
 def solve(path: Path, folder: Path) -> Path:
     """Write a copy of a lesson with every answer filled in.
 
@@ -87,9 +158,15 @@ def solve(path: Path, folder: Path) -> Path:
     Path : that of the copy
     """
     nb = nbformat.read(path, 4)
+    filled = set()
     for task in tasks(nb):
         task.cell.source = task.solved
         task.cell.outputs = []
+        filled.add(task.cell.id)
+    cells = [cell for cell in nb.cells if cell.cell_type == 'code']
+    places = {i for i, cell in enumerate(cells) if cell.id in filled}
+    kept = needed([cell.source for cell in cells], places)
+    nb.cells = [cells[i] for i in sorted(kept)]
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(nb, folder / path.name)
     return folder / path.name
