@@ -1,9 +1,11 @@
 """Fashion-MNIST, or its drawn stand-in, as batches; and how to look at it."""
 
 import copy
+import ctypes
 import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -143,6 +145,7 @@ def load_data_fashion_mnist(
         )
     size = _size(resize)
     train, test = sizes = QUICK_SIZES if quick() else SIZES
+    _return_large_pieces()
     name, (X, y, X_test, y_test) = find(root, sizes)
     if quick():
         _say_quick()
@@ -221,6 +224,18 @@ def _size(resize: Any) -> Size | None:
             f'width) of such, got {resize!r}'
         )
     return int(pair[0]), int(pair[1])
+
+
+def _return_large_pieces() -> None:
+    """Have large tensors given back to the system once they are freed.
+
+    As it is, glibc learns to keep pieces of up to 32 MB for itself; what
+    stays between them makes that hundreds of MB by the end of a lesson.
+    """
+    with suppress(AttributeError, TypeError):  # macOS and musl; Windows
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 16 << 20)  # M_MMAP_THRESHOLD: not the heap's
+        libc.mallopt(-1, 32 << 20)  # M_TRIM_THRESHOLD: free at its end
 
 
 @functools.cache

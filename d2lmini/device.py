@@ -27,12 +27,7 @@ def try_gpu(i: int = 0) -> torch.device:
 
 
 def try_all_gpus() -> list[torch.device]:
-    """Return every GPU, or `[cpu]` where there is none.
-
-    Returns
-    -------
-    list of torch.device, never empty
-    """
+    """Return every GPU, or `[cpu]` where there is none."""
     gpus = [torch.device('cuda', i) for i in range(torch.cuda.device_count())]
     return gpus or [torch.device('cpu')]
 

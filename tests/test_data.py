@@ -1,6 +1,8 @@
 """Batches, the choice of a data set, and what the reader is told."""
 
+import ctypes
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,34 @@ def test_resize_is_checked(value: Any) -> None:
         d2l.load_data_fashion_mnist(32, value)
 
 
+# Memory
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='glibc only')
+def test_what_a_large_tensor_took_is_given_back(folder: Path) -> None:
+    def resident() -> int:
+        return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
+
+    d2l.load_data_fashion_mnist(4, root=folder)
+    before, small = resident(), []
+    for _ in range(4):
+        large = torch.ones(5 << 20)  # 20 MB: glibc would come to keep them
+        small.append(torch.ones(5_000))
+        del large
+    assert resident() < before + (10 << 20)
+
+
+@pytest.mark.parametrize('fault', [AttributeError, TypeError])
+def test_systems_without_glibc_load_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    def refuse(_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(ctypes, 'CDLL', refuse)
+    assert len(d2l.load_data_fashion_mnist(4, root=folder)) == 2
+
+
 # Which data set
 
 
@@ -211,8 +241,8 @@ def test_order_of_the_places(
     places = []
     read = files.read
 
-    def watched(place: Path) -> Any:
-        arrays, faults = read(place)
+    def watched(place: Path, *keep: Any) -> Any:
+        arrays, faults = read(place, *keep)
         if arrays:
             places.append(place.parent.parent.name)
         return arrays, faults
@@ -227,8 +257,8 @@ def test_order_of_the_places(
     assert capsys.readouterr().out == ''
     d2l.load_data_fashion_mnist(4, root=tmp_path / 'none')
     assert capsys.readouterr().out.startswith(f'{tmp_path / "none"} does not')
-    (tmp_path / 'class' / RAW / NAMES[0]).unlink()
     sources._kept.cache_clear()
+    (tmp_path / 'class' / RAW / NAMES[0]).unlink()
     d2l.load_data_fashion_mnist(4)
     assert f'does not hold {NAMES[0]};' in capsys.readouterr().out
     assert places == ['mine', 'class', 'class', 'cache']
@@ -302,6 +332,16 @@ def test_files_that_come_later_are_found(
     with serving(whole(GOOD)) as server:
         monkeypatch.setenv('D2LMINI_MIRROR', server.url)
         assert name() == REAL
+
+
+def test_looking_ahead_keeps_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('D2LMINI_DATA', str(folder))
+    assert sources.foresee() == ('folder', [])
+    assert not (tmp_path / 'cache').exists()
+    d2l.load_data_fashion_mnist(4)
+    assert len(listing(tmp_path / 'cache' / RAW)) == 4
 
 
 @pytest.mark.parametrize(

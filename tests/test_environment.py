@@ -1,12 +1,16 @@
 """The ways to set the course up agree: pip, conda, make, CI, README."""
 
+import json
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import resolve
 import yaml
+from packaging.markers import Marker
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {
@@ -31,7 +35,7 @@ def pip_packages() -> list[str]:
     lists = re.findall(r'^(?:dependencies|lab|test) = \[$(.*?)^\]', text,
                        re.M | re.S)  # fmt: skip
     assert len(lists) == 3
-    return re.findall(r'"(.+?)"', ''.join(lists))
+    return [x for x in re.findall(r'"(.+?)"', ''.join(lists)) if ';' not in x]
 
 
 def conda_packages() -> list[str]:
@@ -53,6 +57,43 @@ def test_pip_and_conda_ask_for_the_same_packages_from_the_same_floors() -> (
 @pytest.mark.parametrize('package', [*pip_packages(), *conda_packages()])
 def test_each_package_has_a_floor_and_no_ceiling(package: str) -> None:
     assert re.fullmatch(r'[\w-]+>=\d+(\.\d+)*', package)
+
+
+def test_only_intel_macs_have_a_ceiling() -> None:
+    """Torch 2.2 is the last that pip finds for them; it knows no numpy 2."""
+    text = (ROOT / 'pyproject.toml').read_text(encoding='utf8')
+    only = "sys_platform == 'darwin' and platform_machine == 'x86_64'"
+    assert re.findall('^ +"(.+;.+)",$', text, re.M) == [f'numpy<2; {only}']
+
+
+@pytest.mark.parametrize('system', resolve.SYSTEMS)
+def test_the_table_of_what_pip_installs_asks_for_that_system(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        asked.append(command)
+        return SimpleNamespace(returncode=1, stderr='no\nERROR: none such\n')
+
+    monkeypatch.setattr(resolve.subprocess, 'run', run)
+    found = resolve.resolve(system, '3.12', 'lab')
+    assert found == 'ERROR: none such'
+    (command,) = asked
+    environment = json.loads(command[3])
+    numpy = Marker("sys_platform == 'darwin' and platform_machine == 'x86_64'")
+    assert numpy.evaluate(environment) == (system == 'macOS Intel')
+    assert environment['python_version'] == '3.12'
+    assert {'--abi=cp312', '--only-binary=:all:', '--dry-run'} <= {*command}
+    assert any(x.startswith('--platform=') for x in command)
+
+
+def test_the_table_marks_what_does_not_resolve() -> None:
+    right = {name: '1.0' for name in resolve.SHOWN}
+    assert resolve.row('Linux', '3.12', right).count(' 1.0 ') == 4
+    assert '✓ 4 packages' in resolve.row('Linux', '3.12', right)
+    assert '✗ none such' in resolve.row('Linux', '3.13', 'none such')
+    assert '- none such' in resolve.row('macOS Intel', '3.13', 'none such')
 
 
 def test_conda_takes_everything_from_one_channel() -> None:
@@ -105,6 +146,14 @@ def test_ci_runs_on_the_three_systems() -> None:
     jobs = load('.github/workflows/ci.yml')['jobs'].values()
     names = {name.split('-')[0] for job in jobs for name in systems(job)}
     assert names == {'ubuntu', 'macos', 'windows'}
+
+
+def test_ci_runs_windows_with_and_without_utf8() -> None:
+    job = load('.github/workflows/ci.yml')['jobs']['macos-windows']
+    matrix = job['strategy']['matrix']
+    assert matrix['utf8'] == ['1'] and 'windows-latest' in matrix['os']
+    assert matrix['include'] == [{'os': 'windows-latest', 'utf8': '0'}]
+    assert job['env']['PYTHONUTF8'] == '${{ matrix.utf8 }}'
 
 
 def test_each_job_of_ci_passes_the_tests_and_the_notebooks() -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from d2lmini.dataset.files import (
     Arrays,
     DataError,
     check,
+    mapped,
     parse,
     read,
 )
@@ -33,6 +34,7 @@ MIRRORS = (
     'https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/',
 )
 TIMEOUT = (5.0, 10.0)  # seconds: to connect, and from one piece to the next
+RAW = Path('FashionMNIST', 'raw')
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Mirrors -> why they failed: nobody waits for them twice in a process.
@@ -42,14 +44,26 @@ _failed: dict[tuple[str, ...], tuple[str, str]] = {}
 def cache_folder() -> Path:
     """Return the folder that keeps what was downloaded or drawn.
 
-    `$D2LMINI_CACHE`, else the system's place for a user's caches.
+    `$D2LMINI_CACHE`, else the system's place for a user's caches, or for
+    files that do not last.
     """
     import platformdirs
 
     chosen = os.environ.get('D2LMINI_CACHE')
     if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path('d2lmini')
+        return expanded(chosen)
+    try:
+        return platformdirs.user_cache_path('d2lmini')
+    except RuntimeError:  # there is no home
+        return Path(gettempdir(), 'd2lmini')
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return the path with the home for ~, if there is such a home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def from_cache(cache: Path) -> Arrays:
@@ -59,7 +73,7 @@ def from_cache(cache: Path) -> Arrays:
     those is faster, and torchvision finds them too. Where it can't be
     written, the data is used all the same and a line says so.
     """
-    folder = cache / 'FashionMNIST' / 'raw'
+    folder = cache / RAW
     arrays, faults = read(folder)
     missing = [name for name in FILES if name not in arrays]
     if missing:
@@ -113,8 +127,8 @@ def _download(names: Iterable[str], folder: Path) -> dict[str, Array]:
                     arrays[name] = parse(data)
         except DataError as e:
             why = why or (e.zh, e.en)
-        except OSError:  # nobody there
-            pass
+        except OSError as e:
+            why = why or _cause(e, mirror)
         else:
             if trouble:
                 _say_not_kept(folder, trouble)
@@ -154,6 +168,58 @@ def _fetch(url: str, name: str) -> Array:
                 f'{url} did not give the whole file.',
             ) from e
     return check(np.frombuffer(body.getbuffer(), np.uint8), name, url)
+
+
+def kept(name: str, data: Array) -> Array:
+    """Return the same bytes, mapped from the cache if they can lie there.
+
+    Two processes may do it at once: each puts the same whole file in place.
+    """
+    path = cache_folder() / RAW / name
+    with suppress(OSError):
+        there = mapped(path)
+        if np.array_equal(there, data):
+            return there
+    return data if _keep(path, data) else mapped(path)
+
+
+def _cause(error: OSError, mirror: str) -> tuple[str, str] | None:
+    """Say why nothing was asked of a mirror; None where nobody answered."""
+    kind = type(error).__name__  # requests' own: to load it takes long
+    if 'Proxy' in kind or 'SOCKS' in str(error):
+        return (
+            '代理用不了：检查HTTP_PROXY、HTTPS_PROXY和ALL_PROXY；'
+            'socks代理还要装PySocks。',
+            "The proxy can't be used: check HTTP_PROXY, HTTPS_PROXY and "
+            'ALL_PROXY; a socks proxy also needs the package PySocks.',
+        )
+    if kind == 'SSLError':
+        return (
+            f'{mirror}的证书没有被接受：换一个镜像，'
+            '或者把REQUESTS_CA_BUNDLE设为你的网络所用的证书文件。',
+            f'The certificate of {mirror} was not accepted: take another '
+            'mirror, or set REQUESTS_CA_BUNDLE to the file of certificates '
+            'that your network uses.',
+        )
+    if 'TLS' in str(error):
+        return (
+            'REQUESTS_CA_BUNDLE或CURL_CA_BUNDLE指的证书文件不存在：改正它。',
+            'REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file of '
+            'certificates that does not exist: correct it.',
+        )
+    if kind not in ('MissingSchema', 'InvalidSchema', 'InvalidURL'):
+        return None
+    if mirror[:1] in '/\\.~' or mirror[1:2] == ':' or mirror[:5] == 'file:':
+        return (
+            f'D2LMINI_MIRROR要的是网址，{mirror}是文件夹：'
+            '把D2LMINI_DATA设为它。',
+            f'D2LMINI_MIRROR takes an address, but {mirror} is a folder: set '
+            'D2LMINI_DATA to it.',
+        )
+    return (
+        f'D2LMINI_MIRROR要以http://或https://开头，现在是{mirror}。',
+        f'D2LMINI_MIRROR must start with http:// or https://, got {mirror}.',
+    )
 
 
 def _keep(path: Path, data: Array) -> OSError | None:

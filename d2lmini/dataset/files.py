@@ -5,6 +5,7 @@ Nothing is used whose MD5 is not the known one.
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from d2lmini.show.lang import tr
 
 Array = NDArray[np.uint8]
 Arrays = tuple[Array, ...]
+Keep = Callable[[str, Array], Array]
 
 # Name -> MD5 of the plain file and of the .gz, the latter as in torchvision.
 FILES = {
@@ -68,15 +70,16 @@ class AbsentError(DataError):
     """A folder does not hold the four files."""
 
 
-def from_folder(folder: Path) -> Arrays:
+def from_folder(folder: Path, keep: Keep | None = None) -> Arrays:
     """Read images and labels to train on, then to test on, from a folder.
 
     It holds `FashionMNIST/raw` or `raw` with the four files, or the files
     themselves, plain or .gz; where one is there in both forms, a sound one
-    is enough. It is never written to.
+    is enough. It is never written to. `keep` is given the name and the bytes
+    of what had to be unpacked, and returns those that are used.
     """
     for place in (folder / 'FashionMNIST' / 'raw', folder / 'raw', folder):
-        arrays, faults = read(place)
+        arrays, faults = read(place, keep)
         if arrays or faults:
             break
     if faults:
@@ -95,22 +98,41 @@ def from_folder(folder: Path) -> Arrays:
     return tuple(arrays[name] for name in FILES)
 
 
-def read(folder: Path) -> tuple[dict[str, Array], list[DataError]]:
+def read(
+    folder: Path, keep: Keep | None = None
+) -> tuple[dict[str, Array], list[DataError]]:
     """Return the sound files of the folder, and what is wrong with others."""
     with ThreadPoolExecutor(2) as pool:  # unpacking frees the interpreter
-        read = pool.map(lambda name: _read_one(folder, name), FILES)
+        read = pool.map(lambda name: _read_one(folder, name, keep), FILES)
         results = dict(zip(FILES, read, strict=True))
     arrays = {k: v for k, v in results.items() if isinstance(v, np.ndarray)}
     faults = [v for v in results.values() if isinstance(v, DataError)]
     return arrays, faults
 
 
-def _read_one(folder: Path, name: str) -> Array | DataError | None:
+def mapped(path: Path) -> Array:
+    """Return a file's bytes, in memory that all who read it share.
+
+    What is written to them stays in this process.
+    """
+    try:
+        return np.memmap(path, np.uint8, 'c')
+    except (ValueError, OSError):  # it is empty, or its disk maps nothing
+        return np.fromfile(path, np.uint8)
+
+
+def _read_one(
+    folder: Path, name: str, keep: Keep | None
+) -> Array | DataError | None:
     """Return the array, what is wrong with the file, or None without one."""
     fault: DataError | None = None
     for path in (folder / name, folder / f'{name}.gz'):
         try:
-            return parse(check(np.fromfile(path, np.uint8), name, path))
+            found = mapped(path)
+            data = check(found, name, path)
+            if keep and data is not found:
+                data = keep(name, data)
+            return parse(data)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as e:

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d2lmini.dataset.fetch import cache_folder, from_cache, replacing
+from d2lmini.dataset.fetch import (
+    RAW,
+    cache_folder,
+    expanded,
+    from_cache,
+    kept,
+    replacing,
+)
 from d2lmini.dataset.files import (
     FILES,
     AbsentError,
@@ -64,7 +71,8 @@ def find(
     for folder in (root, os.environ.get('D2LMINI_DATA')):
         if folder:
             try:
-                return REAL, _kept(from_folder, Path(folder).expanduser())
+                place = expanded(folder)
+                return REAL, _kept(from_folder, place, kept)
             except AbsentError as e:
                 print(e)
     try:
@@ -106,12 +114,12 @@ def foresee() -> tuple[str, list[DataError]]:
     given = os.environ.get('D2LMINI_DATA')
     if given:
         try:
-            from_folder(Path(given).expanduser())
+            from_folder(expanded(given))
         except AbsentError as e:
             faults.append(e)
         else:
             return 'folder', faults
-    arrays, damaged = read(cache_folder() / 'FashionMNIST' / 'raw')
+    arrays, damaged = read(cache_folder() / RAW)
     if len(arrays) == len(FILES):
         return 'cache', faults
     return 'download', faults + damaged
@@ -140,8 +148,8 @@ def _drawn(cache: Path, sizes: tuple[int, int]) -> Arrays:
         return _draw(sizes)
     path = cache / f'garments-{VERSION}.npz'
     try:
-        with path.open('rb') as file, np.load(file) as kept:
-            return tuple(kept[f'arr_{i}'] for i in range(4))
+        with path.open('rb') as file, np.load(file) as drawn:
+            return tuple(drawn[f'arr_{i}'] for i in range(4))
     except Exception:  # missing, or damaged in whatever way: draw anew
         arrays = _draw(sizes)
     try:

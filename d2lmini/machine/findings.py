@@ -10,7 +10,7 @@ from typing import Any
 from d2lmini.machine import folders, system
 from d2lmini.machine.system import Found
 from d2lmini.show.lang import Words, tr, words
-from d2lmini.show.notebook import in_notebook, publish
+from d2lmini.show.notebook import in_notebook, publish, show_widget
 
 CHECKS: dict[Words, Callable[[], Found]] = {
     ('Python', 'Python'): system.python,
@@ -52,7 +52,7 @@ def check() -> None:
     if in_notebook():
         publish({'text/html': _table(found), 'text/plain': plain})
         with suppress(Exception):  # the table says so already
-            publish(_slider())
+            _show_slider()
         return
     try:
         print(plain)
@@ -121,23 +121,28 @@ def _html(pair: Words) -> str:
     return words(zh, en)
 
 
-def _slider() -> dict[str, Any]:
-    """Return a slider, and beside it what the kernel hears of it."""
-    import ipywidgets
+def _show_slider() -> None:
+    """Show a slider, and below it what the kernel hears of it."""
+    from d2lmini.show.drawing import Drawing
 
-    def heard(value: int) -> str:
-        return words(f'内核收到了{value}', f'the kernel got {value}')
+    def heard(n: int) -> dict[str, str]:
+        return {'zh': f'内核收到了{n}', 'en': f'the kernel got {n}'}
 
-    slider = ipywidgets.IntSlider(5, 0, 10, readout=False)
-    answer = ipywidgets.HTML(heard(5))
-    slider.observe(
-        lambda change: setattr(answer, 'value', heard(change['new'])), 'value'
+    widget: Any = Drawing(
+        sliders=[{'name': 'n', 'places': [*range(11)], 'least': 0,
+                  'most': 10, 'whole': True}],
+        values={'n': 5},
+        starts={'n': 5},
+        frame=heard(5),
+    )  # fmt: skip
+    widget.observe(
+        lambda change: widget.set_trait('frame', heard(**change['new'])),
+        'values',
     )
-    bundle: dict[str, Any] = ipywidgets.HBox(
-        [slider, answer]
-    )._repr_mimebundle_()
-    bundle['text/plain'] = 'a slider'
-    bundle['text/html'] = words(
-        '（运行之后，这里是一个滑块。）', '(Run the cell: here is a slider.)'
+    show_widget(
+        widget,
+        words(
+            '（运行之后，这里是一个滑块。）',
+            '(Run the cell: here is a slider.)',
+        ),
     )
-    return bundle

@@ -102,8 +102,8 @@ def _refusal(where: Callable[[], Path]) -> str:
         there = next(above, path)
         with tempfile.TemporaryFile(dir=there) as file:
             file.write(b'x')  # a full disk takes a file, but nothing into it
-    except OSError as e:
-        return f'{path}: {e.strerror}'
+    except (OSError, RuntimeError) as e:  # the latter: there is no home
+        return f'{path}: {getattr(e, "strerror", None) or e}'
     return ''
 
 

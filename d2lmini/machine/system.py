@@ -50,6 +50,10 @@ def packages() -> Found:
         found.append(f'{name} {version}')
         if _numbers(version) < _numbers(floor):
             wrong.append(line)
+    try:
+        torch.zeros(1).numpy()
+    except RuntimeError:  # as torch 2.2 and numpy 2, on Macs with Intel
+        wrong.append('numpy<2')
     listed = ', '.join(found)
     return (listed, listed), _install(wrong) if wrong else None
 
@@ -65,9 +69,9 @@ def _install(packages: list[str]) -> Words:
     pip = '%pip' if in_notebook() else f'"{sys.executable}" -m pip'
     quoted = ' '.join(f'"{package}"' for package in packages)
     return (
-        f'缺少或太旧。运行`{pip} install {quoted}`，再重启内核。',
-        f'Missing or too old. Run `{pip} install {quoted}`, then restart '
-        'the kernel.',
+        f'缺少、太旧，或者合不来。运行`{pip} install {quoted}`，再重启内核。',
+        f'Missing, too old, or unfit for each other. Run `{pip} install '
+        f'{quoted}`, then restart the kernel.',
     )
 
 
@@ -121,19 +125,21 @@ def _size(n: int | None) -> Words:
 def widgets() -> Found:
     """Look at what a kernel can know of widgets: their packages."""
     try:
+        import anywidget  # noqa: F401
         import comm  # noqa: F401
         import ipywidgets
     except ImportError as e:
-        return (f'`{e}`', f'`{e}`'), _install(['ipywidgets>=8.1'])
+        needed = 'ipywidgets>=8.1', 'anywidget>=0.9.13'
+        return (f'`{e}`', f'`{e}`'), _install([*needed])
     name = f'ipywidgets {ipywidgets.__version__}'
     if not in_notebook():
         return (f'{name}，在笔记本里用', f'{name}, for notebooks'), None
     return (
-        f'{name}。表格下面应当有一个滑块，拖动它，右边的数跟着变。'
+        f'{name}。表格下面应当有一个滑块，拖动它，下面的话跟着变。'
         '没有滑块：重新载入网页，再运行；还没有，就在启动JupyterLab的'
-        '环境里装`jupyterlab_widgets`',
+        '环境里装`anywidget`',
         f'{name}. Under the table there should be a slider: move it, and the '
-        'number on its right follows. If there is none, reload the page and '
-        'run again; if that does not help, install `jupyterlab_widgets` where '
+        'words below follow. If there is none, reload the page and '
+        'run again; if that does not help, install `anywidget` where '
         'JupyterLab itself is installed',
     ), None

@@ -7,6 +7,8 @@ that rule can't reach, both languages show.
 """
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ def _memory() -> Path:
 def _remembered() -> str:
     try:
         return _memory().read_text(encoding='utf8').strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, RuntimeError, UnicodeDecodeError):  # no home, as well
         return ''
 
 
@@ -78,8 +80,8 @@ def set_language(language: str) -> None:
     try:
         _memory().parent.mkdir(parents=True, exist_ok=True)
         _memory().write_text(language, encoding='utf8')
-    except OSError:
-        pass  # a read-only home: nothing to remember it by
+    except (OSError, RuntimeError):
+        pass  # a read-only home, or none: nothing to remember it by
 
 
 def tr(zh: str, en: str) -> str:
@@ -88,8 +90,18 @@ def tr(zh: str, en: str) -> str:
     Parameters
     ----------
     zh, en : str, the same sentence in Chinese and in English
+
+    Notes
+    -----
+    Where stdout lacks their letters, it prints `?` for them from now on.
     """
-    return {'zh': zh, 'en': en}.get(get_language(), f'{zh}\n{en}')
+    told = {'zh': zh, 'en': en}.get(get_language(), f'{zh}\n{en}')
+    try:
+        told.encode(getattr(sys.stdout, 'encoding', None) or 'utf8')
+    except UnicodeEncodeError:  # as on Windows, where a pipe takes cp1252
+        with suppress(AttributeError):  # a stdout that is not Python's own
+            sys.stdout.reconfigure(errors='replace')  # type: ignore[union-attr]
+    return told
 
 
 def words(zh: str, en: str) -> str:

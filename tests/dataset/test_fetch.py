@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 from mirror import NAMES, bad, closed_port, listing, packed, serving, whole
 
-from d2lmini.dataset import fetch, files
+from d2lmini.dataset import fetch, files, sources
 from d2lmini.dataset.files import AbsentError, DataError
 from d2lmini.show import lang
 
@@ -227,6 +228,101 @@ def test_file_that_cannot_be_read_is_named(open_folder: Path) -> None:
             files.from_folder(open_folder)
 
 
+# One copy for all who read it
+
+
+def raw_bytes(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in NAMES}
+
+
+def test_plain_files_are_mapped_and_never_written(tmp_path: Path) -> None:
+    mirror.write(tmp_path, GOOD)
+    got = files.from_folder(tmp_path)
+    assert all(isinstance(array, np.memmap) for array in got)
+    for array in got:
+        array[:] = 7
+    assert raw_bytes(tmp_path) == GOOD
+    assert same(files.from_folder(tmp_path))
+
+
+@posix
+def test_files_that_are_replaced_do_not_change_what_was_read(
+    tmp_path: Path,
+) -> None:
+    mirror.write(tmp_path, GOOD)
+    got = files.from_folder(tmp_path)
+    for name in NAMES:
+        with fetch.replacing(tmp_path / name) as temporary:
+            temporary.write_bytes(MNIST[name])
+    assert same(got)
+
+
+def test_disk_that_maps_nothing_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENODEV, 'no such device')
+
+    monkeypatch.setattr(np, 'memmap', refuse)
+    mirror.write(tmp_path, GOOD)
+    assert same(files.from_folder(tmp_path))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the place of a cache, and a folder `mine` with packed files."""
+    monkeypatch.setenv('D2LMINI_CACHE', str(tmp_path / 'cache'))
+    mirror.write(tmp_path / 'mine', packed(GOOD))
+    return tmp_path / 'cache'
+
+
+def test_packed_files_are_mapped_from_the_cache(cache: Path) -> None:
+    mine = cache.parent / 'mine'
+    got = files.from_folder(mine, fetch.kept)
+    assert same(got) and all(isinstance(array, np.memmap) for array in got)
+    assert listing(cache) == FETCHED and raw_bytes(cache / RAW) == GOOD
+    assert listing(mine) == sorted(packed(GOOD))
+    written = [(cache / RAW / name).stat().st_ino for name in NAMES]
+    assert same(files.from_folder(mine, fetch.kept))
+    again = [(cache / RAW / name).stat().st_ino for name in NAMES]
+    assert again == written
+
+
+@pytest.mark.parametrize('kind', ['one bit flipped', 'empty', 'mnist'])
+def test_what_the_cache_holds_is_checked(cache: Path, kind: str) -> None:
+    for name in NAMES:
+        wrong = spoilt(kind, GOOD[name], MNIST[name])
+        mirror.write(cache / RAW, {name: wrong})
+    assert same(files.from_folder(cache.parent / 'mine', fetch.kept))
+    assert raw_bytes(cache / RAW) == GOOD
+
+
+def test_cache_that_cannot_be_written_is_done_without(cache: Path) -> None:
+    cache.write_text('mine')
+    assert same(files.from_folder(cache.parent / 'mine', fetch.kept))
+    assert cache.read_text() == 'mine'
+
+
+@posix
+def test_two_that_unpack_at_once(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before one of them puts its file in place the other does it all."""
+    plain = np.frombuffer(GOOD[NAMES[0]], np.uint8)
+    real, others = Path.replace, []
+
+    def replace(path: Path, target: Path) -> None:
+        monkeypatch.setattr(Path, 'replace', real)
+        others.append(fetch.kept(NAMES[0], plain))
+        path.replace(target)
+
+    monkeypatch.setattr(Path, 'replace', replace)
+    got = fetch.kept(NAMES[0], plain)
+    (other,) = others
+    assert np.array_equal(got, plain) and np.array_equal(other, plain)
+    assert listing(cache) == ['FashionMNIST', RAW, f'{RAW}/{NAMES[0]}']
+
+
 # Downloads that work
 
 
@@ -271,6 +367,52 @@ def test_mirror_that_is_no_address_is_passed_over(
         monkeypatch.setattr(fetch, 'MIRRORS', (server.url,))
         monkeypatch.setenv('D2LMINI_MIRROR', 'my mirror')
         assert same(fetch.from_cache(tmp_path))
+
+
+SOCKS = {'ALL_PROXY': 'socks5://127.0.0.1:9', 'no_proxy': ''}
+PROXY = {'http_proxy': 'http://127.0.0.1:9', 'no_proxy': ''}
+CAUSES = {  # the mirror, the environment, what is said
+    'socks': ('http://{}', SOCKS, "The proxy can't be used"),
+    'proxy': ('http://{}', PROXY, "The proxy can't be used"),
+    'certificate': ('https://{}', {}, 'The certificate of https://{} was not'),
+    'bundle': (
+        'https://{}',
+        {'REQUESTS_CA_BUNDLE': '/nope.pem'},
+        'names a file of certificates that does not exist',
+    ),
+    'no scheme': ('{}', {}, r'must start with http:// or https://, got {}\.'),
+    'another scheme': ('ftp://{}', {}, 'must start with http:// or https://'),
+    'a folder': ('/data', {}, '/data is a folder: set D2LMINI_DATA to it'),
+    'at home': ('~/data', {}, '~/data is a folder: set D2LMINI_DATA to it'),
+    'here': ('./data', {}, 'is a folder: set D2LMINI_DATA to it'),
+    'on Windows': ('C:\\data', {}, 'is a folder: set D2LMINI_DATA to it'),
+    'as an address': ('file:///data', {}, 'is a folder: set D2LMINI_DATA'),
+    'nobody': ('http://127.0.0.1:9', {}, 'No mirror could be reached'),
+}
+
+
+@contextmanager
+def unknown_certificate() -> Iterator[str]:
+    """Serve the files behind a certificate that nobody has signed for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).with_name('localhost.pem'))
+    with serving(whole(GOOD)) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        yield f'localhost:{server.server_port}'
+
+
+@pytest.mark.parametrize('cause', CAUSES)
+def test_each_cause_of_a_failure_has_its_own_sentence(
+    cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, environment, words = CAUSES[cause]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with unknown_certificate() as there:
+        monkeypatch.setenv('D2LMINI_MIRROR', address.format(there))
+        with pytest.raises(DataError, match=words.format(there)) as caught:
+            fetch.from_cache(tmp_path)
+    assert re.search('[一-鿿].*。$', caught.value.zh)
 
 
 def test_mirrors_complete_each_other(
@@ -510,6 +652,23 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetch.cache_folder() == Path(pooch.os_cache('d2lmini'))
     monkeypatch.setenv('D2LMINI_CACHE', '~/elsewhere')
     assert fetch.cache_folder() == Path.home() / 'elsewhere'
+
+
+def test_without_a_home_there_is_a_cache_and_no_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless(*_: object) -> Path:
+        raise RuntimeError('could not determine the home directory')
+
+    monkeypatch.setattr('platformdirs.user_cache_path', homeless)
+    monkeypatch.setattr(Path, 'expanduser', homeless)
+    monkeypatch.delenv('D2LMINI_CACHE', raising=False)
+    assert fetch.cache_folder() == Path(tempfile.gettempdir(), 'd2lmini')
+    monkeypatch.setenv('D2LMINI_CACHE', '~nobody/x')
+    assert fetch.cache_folder() == Path('~nobody/x')
+    monkeypatch.setenv('D2LMINI_DATA', '~nobody/x')
+    _, (fault,) = sources.foresee()
+    assert '~nobody' in fault.en and 'does not hold' in fault.en
 
 
 def test_known_checksums_are_torchvisions() -> None:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import mirror
 import pytest
 import torch
@@ -24,7 +23,7 @@ from d2lmini.machine import findings, folders, system
 from d2lmini.machine import memory as memory_module
 from d2lmini.machine.findings import Finding
 from d2lmini.machine.memory import memory
-from d2lmini.show import lang
+from d2lmini.show import lang, notebook
 
 GOOD, MNIST = mirror.tiny(1), mirror.tiny(2)
 RAW = 'FashionMNIST/raw'
@@ -137,6 +136,16 @@ def test_a_package_from_the_floor_on_is_fine(
     installed(monkeypatch, 'torch', version)
     assert f'torch {version}' in row('packages').found[1]
     assert row('packages').advice is None
+
+
+def test_a_numpy_that_torch_can_not_use_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(self: torch.Tensor) -> Any:
+        raise RuntimeError('Numpy is not available')
+
+    monkeypatch.setattr(torch.Tensor, 'numpy', fail)
+    assert 'install "numpy<2"`, then restart' in advice('packages')
 
 
 RELEASE = st.lists(st.integers(0, 30), min_size=1, max_size=4)
@@ -413,7 +422,7 @@ def test_the_cache_is_named_from_home(
 # Widgets and folders
 
 
-@pytest.mark.parametrize('name', ['ipywidgets', 'comm'])
+@pytest.mark.parametrize('name', ['ipywidgets', 'comm', 'anywidget'])
 def test_missing_widgets_are_told(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +461,19 @@ def test_a_folder_that_is_gone_is_told(
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert 'copy the course to a folder of your own' in advice('writing')
+
+
+def test_a_home_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless(name: str) -> Path:
+        raise RuntimeError('could not determine the home directory')
+
+    for kind in ('cache', 'config'):
+        monkeypatch.setattr(f'platformdirs.user_{kind}_path', homeless)
+    monkeypatch.delenv('D2LMINI_CACHE')
+    assert 'nothing else is affected' in advice('writing')
+    assert '`.: could not determine the home' in row('writing').found[1]
 
 
 def test_the_settings_folder_is_the_one_that_remembers_the_language() -> None:
@@ -510,6 +532,10 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     for module in (findings, system):
         monkeypatch.setattr(module, 'in_notebook', lambda: True)
     monkeypatch.setattr(findings, 'publish', kept.append)
+    monkeypatch.setattr(notebook, '_replace', lambda _: None)
+    monkeypatch.setattr(
+        notebook, 'publish', lambda bundle, **_: kept.append(bundle)
+    )
     return kept
 
 
@@ -517,13 +543,13 @@ def test_a_notebook_shows_a_table_in_both_languages_and_a_slider(
     shown: list[dict[str, Any]],
 ) -> None:
     findings.check()
-    table, slider = shown
+    table, slider, twin = shown
     html = table['text/html']
     assert html.count('<tr>') == html.count('#009E73">✓') == len(ROWS)
     assert lang.words('内存', 'memory') in html
     assert 'This machine is ready.' in table['text/plain']
     assert 'application/vnd.jupyter.widget-view+json' in slider
-    assert slider['text/html'] and slider['text/plain']
+    assert '这里是一个滑块' in twin['text/html']
 
 
 def test_what_comes_from_outside_is_escaped(
@@ -535,29 +561,23 @@ def test_what_comes_from_outside_is_escaped(
 
 
 def test_the_kernel_answers_the_slider(
-    monkeypatch: pytest.MonkeyPatch,
+    shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
-
-    class Box(ipywidgets.HBox):  # type: ignore[misc]
-        def __init__(self, children: Any) -> None:
-            super().__init__(children)
-            made.extend(children)
-
-    monkeypatch.setattr(ipywidgets, 'HBox', Box)
-    findings._slider()
-    slider, answer = made
+    monkeypatch.setattr(notebook, '_replace', made.append)
+    findings._show_slider()
+    (widget,) = made
     for value in (7, 0, 10):
-        slider.value = value
-        assert answer.value == lang.words(
-            f'内核收到了{value}', f'the kernel got {value}'
-        )
+        widget.values = {'n': value}
+        said = {'zh': f'内核收到了{value}', 'en': f'the kernel got {value}'}
+        assert widget.frame == said
 
 
 def test_without_widgets_there_is_still_the_table(
     shown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, 'ipywidgets', None)
+    monkeypatch.setitem(sys.modules, 'anywidget', None)
+    monkeypatch.delitem(sys.modules, 'd2lmini.show.drawing', raising=False)
     findings.check()
     (table,) = shown
     assert '%pip install &quot;ipywidgets' in table['text/html']

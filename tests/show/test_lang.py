@@ -1,5 +1,6 @@
 """The reader's language: chosen, remembered, obeyed at once."""
 
+import io
 import os
 import subprocess
 import sys
@@ -172,3 +173,39 @@ def test_outside_a_notebook_the_switch_prints_a_line() -> None:
         'Language: English. Change it with d2lmini.show.set_language.',
         '[]',  # what costs time is imported where it is used
     ]
+
+
+@pytest.mark.parametrize('encoding', ['ascii', 'cp1252', 'gbk', 'utf8'])
+def test_a_stdout_that_lacks_letters_prints_question_marks(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('D2LMINI_LANG', 'both')
+    into = io.BytesIO()
+    stdout = io.TextIOWrapper(into, encoding)
+    monkeypatch.setattr(sys, 'stdout', stdout)
+    print(lang.tr('中✓', 'é✗'))
+    stdout.flush()
+    want = '中✓\né✗'.encode(encoding, 'replace')
+    assert into.getvalue().splitlines() == want.splitlines()
+    assert stdout.errors == ('strict' if encoding == 'utf8' else 'replace')
+
+
+@pytest.mark.parametrize('stdout', [None, io.StringIO(), object()])
+def test_any_other_stdout_does_no_harm(
+    stdout: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('D2LMINI_LANG', 'zh')
+    monkeypatch.setattr(sys, 'stdout', stdout)
+    assert lang.tr('中', 'en') == '中'
+
+
+def test_without_a_home_the_language_is_for_this_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless(name: str) -> None:
+        raise RuntimeError('could not determine the home directory')
+
+    monkeypatch.setattr('platformdirs.user_config_path', homeless)
+    assert lang.get_language() == 'both'
+    lang.set_language('zh')
+    assert lang.tr('中', 'en') == '中'
