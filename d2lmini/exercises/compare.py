@@ -5,8 +5,9 @@ that holds one, a list or a tuple.
 """
 
 import math
-from collections.abc import Mapping
-from numbers import Number
+from collections.abc import Iterable, Iterator, Mapping, MappingView
+from decimal import Decimal
+from numbers import Real
 from textwrap import shorten
 from typing import Any
 
@@ -19,18 +20,25 @@ from d2lmini.show.lang import Words
 MANY = 24  # a tensor with more numbers is shown by its shape and first ones
 
 
+def plain(value: Any) -> Any:
+    """Return a value without graph, arrays or iterators: it is all there."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = torch.as_tensor(value) if value.ndim else value.item()
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    views = isinstance(value, MappingView) and isinstance(value, Iterable)
+    if views or isinstance(value, (list, Iterator, range)):
+        return [plain(each) for each in value]
+    return tuple(map(plain, value)) if isinstance(value, tuple) else value
+
+
 def difference(got: Any, want: Any, tolerance: float) -> Words | None:
-    """Tell in what two values differ.
+    """Tell in what two plain values differ, or None if they are alike.
 
-    Parameters
-    ----------
-    got, want : any; tensors, numbers, strings, tuples and dicts of such
-    tolerance : float, allowed for numbers: absolute, and relative to `want`
-
-    Returns
-    -------
-    None if they are alike; a pair of sentences where the kind or the shape
-    differs; a pair of empty strings where only the values do
+    Where the kind or shape differs it is a pair of sentences, else of empty
+    ones. The tolerance is absolute, and relative to `want`.
     """
     if isinstance(want, Tensor):
         return _tensors(got, want, tolerance)
@@ -42,26 +50,32 @@ def difference(got: Any, want: Any, tolerance: float) -> Words | None:
         pairs = [(got[key], want[key]) for key in want]
         return _first(pairs, tolerance)
     if isinstance(want, (tuple, list)):
-        if isinstance(got, (Tensor, np.ndarray)) and got.ndim == 1:
-            got = got.tolist()
+        if isinstance(got, Tensor) and got.numel() == max(
+            got.shape, default=0
+        ):
+            got = got.flatten().tolist()
         if not isinstance(got, (tuple, list)):
             return _kind(got, want)
         if len(got) != len(want):
             n, m = len(want), len(got)
             return f'应有{n}项，来了{m}项。', f'Should be {n} things, got {m}.'
         return _first(list(zip(got, want, strict=True)), tolerance)
-    arrays = Tensor, np.ndarray, np.generic
-    if isinstance(got, arrays) and len(got.reshape(-1)) == 1:
+    if isinstance(got, (list, tuple)) and len(got) == 1:
+        got = got[0]
+    if isinstance(got, Tensor) and got.numel() == 1:
         got = got.item()
+    if isinstance(want, str) and isinstance(got, str):
+        alike = got.strip().casefold() == want.strip().casefold()
+        return None if alike else ('', '')
     if isinstance(want, (bool, str)) or want is None:
-        if isinstance(got, str) and isinstance(want, str):
-            got, want = got.strip().casefold(), want.strip().casefold()
-        elif not isinstance(got, type(want)):
+        if not isinstance(got, type(want)):
             return _kind(got, want)
-        return None if got == want else ('', '')
-    if isinstance(want, Number):
+    elif isinstance(want, Real):
         return _numbers(got, want, tolerance)
-    return None if bool(got == want) else ('', '')
+    try:
+        return None if bool(got == want) else ('', '')
+    except Exception:  # things of the learner's own, or tensors
+        return '', ''
 
 
 def _first(pairs: list[tuple[Any, Any]], tolerance: float) -> Words | None:
@@ -73,22 +87,19 @@ def _first(pairs: list[tuple[Any, Any]], tolerance: float) -> Words | None:
 
 
 def _numbers(got: Any, want: Any, tolerance: float) -> Words | None:
-    if not isinstance(got, Number) or isinstance(got, bool):
+    if not isinstance(got, (Real, Decimal)) or isinstance(got, bool):
         return _kind(got, want)
-    same = math.isclose(
-        got,  # type: ignore[arg-type]  # a real number
-        want,
-        rel_tol=tolerance,
-        abs_tol=tolerance,
-    )
-    both_nan = math.isnan(want) and got != got
+    try:
+        got = float(got)
+    except (OverflowError, ValueError):  # a number too large
+        return '', ''
+    same = math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance)
+    both_nan = math.isnan(want) and math.isnan(got)
     return None if same or both_nan else ('', '')
 
 
 def _tensors(got: Any, want: Tensor, tolerance: float) -> Words | None:
-    if isinstance(got, np.ndarray) or (
-        isinstance(got, Number) and want.dim() == 0
-    ):
+    if isinstance(got, Real) and want.dim() == 0:
         got = torch.as_tensor(got)
     if not isinstance(got, Tensor):
         return _kind(got, want)
@@ -98,7 +109,7 @@ def _tensors(got: Any, want: Tensor, tolerance: float) -> Words | None:
             '形状应是`{}`，来的是`{}`。'.format(*shapes),
             'The shape should be `{}`, got `{}`.'.format(*shapes),
         )
-    ours, right = (t.detach().cpu().to(torch.float64) for t in (got, want))
+    ours, right = (t.to(torch.float64) for t in (got, want))
     if bool((ours.isnan() & ~right.isnan()).any()):
         return '出现了`nan`。', 'There is a `nan` in it.'
     same = torch.isclose(
@@ -108,8 +119,8 @@ def _tensors(got: Any, want: Tensor, tolerance: float) -> Words | None:
 
 
 def _kind(got: Any, want: Any) -> Words:
-    if got is None:
-        return '这里什么也没有。', 'Nothing is there.'
+    if got is None or got is ...:
+        return '还少一些。', 'Something is missing.'
     names = type(want).__name__, type(got).__name__
     return (
         '类型应是`{}`，来的是`{}`。'.format(*names),
@@ -117,8 +128,11 @@ def _kind(got: Any, want: Any) -> Words:
     )
 
 
-def show(value: Any) -> str:
-    """Return a value as short as it can be read: four digits, nested lists."""
+def show(value: Any, side: int = 0) -> str:
+    """Return a value as short as it can be read: four digits, nested lists.
+
+    Text such as '没有 · none' is told in one language, by its side.
+    """
     if isinstance(value, np.ndarray):
         value = torch.as_tensor(value)
     if isinstance(value, Tensor):
@@ -130,11 +144,15 @@ def show(value: Any) -> str:
         whole = value.is_integer() and abs(value) < 1e6
         return str(int(value)) if whole else f'{value:.4g}'
     if isinstance(value, Mapping):
-        inside = ', '.join(f'{k}: {show(v)}' for k, v in value.items())
+        inside = ', '.join(f'{k}: {show(v, side)}' for k, v in value.items())
         return f'{{{inside}}}'
     if isinstance(value, (list, tuple)):
-        inside = ', '.join(map(show, value))
+        inside = ', '.join(show(each, side) for each in value)
         return f'[{inside}]' if isinstance(value, list) else f'({inside})'
     if isinstance(value, nn.Module) or callable(value):
         return getattr(value, '__name__', type(value).__name__)
-    return shorten(str(value), 200, placeholder=' …')
+    if isinstance(value, str):
+        words = value.split(' · ')
+        value = words[side] if len(words) > 1 else repr(value)
+    text = '...' if value is ... else str(value)
+    return shorten(text, 200, placeholder=' …')

@@ -8,22 +8,27 @@ learner's code gave, in all of them, is the learner's.
 import copy
 import dis
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import combinations
 from textwrap import dedent
+from time import monotonic
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from d2lmini.exercises.compare import difference, show
+from d2lmini.exercises.compare import difference, plain, show
 from d2lmini.exercises.guard import (
     Changed,
     Nothing,
     Outcome,
     Trouble,
+    Untried,
+    expect,
     run,
+    unpatched,
     untouched,
 )
 from d2lmini.exercises.report import (
@@ -69,9 +74,13 @@ class Case:
 class Mistake:
     """A mistake that learners are known to make; one of the three below.
 
+    It is written `mistake | zh | en | another way`: a hint each that says
+    what to look at, code in ticks, and other ways to make the same mistake.
+
     Attributes
     ----------
-    zh, en : str, one hint each that says what to look at; code in ticks
+    zh, en : str
+    ways : tuple of Mistake, the other ways
     rough : bool
         True where only *which* cases go wrong tells the mistake, and not
         what comes out, as with rounding errors.
@@ -79,22 +88,24 @@ class Mistake:
 
     key = zh = en = ''  # the key is the exercise's to give
     rough = False
+    ways: 'tuple[Mistake, ...]' = ()
 
-    def hint(self, zh: str, en: str) -> 'Mistake':
-        """Give a mistake its hint in both languages, and return it."""
-        self.zh, self.en = zh, en
-        return self
+    def __or__(self, more: 'str | Words | Mistake') -> 'Mistake':
+        """Return it with a hint, a language at a time, or another way."""
+        made = copy.copy(self)
+        if isinstance(more, Mistake):
+            made.ways = (*self.ways, more)
+        elif isinstance(more, tuple):
+            made.zh, made.en = more
+        elif self.zh:
+            made.en = more
+        else:
+            made.zh = more
+        return made
 
 
 class Edit(Mistake):
-    """The right answer with a few words changed.
-
-    Parameters
-    ----------
-    old, new : str, or tuples of as many, for several places
-        Each old one is replaced wherever it stands.
-    rough : as in `Mistake`
-    """
+    """The right answer with words changed, a pair or tuples of as many."""
 
     def __init__(
         self,
@@ -109,27 +120,14 @@ class Edit(Mistake):
 
 
 class Wrong(Mistake):
-    """Another answer, written out.
-
-    Parameters
-    ----------
-    wrong : callable, or a value where a value is asked for
-    rough : as in `Mistake`
-    """
+    """Another answer, written out: code, or a value where one is asked."""
 
     def __init__(self, wrong: Any, rough: bool = False) -> None:
         self.wrong, self.rough = wrong, rough
 
 
 class Seen(Mistake):
-    """A mistake that is seen in the answer itself.
-
-    Parameters
-    ----------
-    test : callable
-        Takes the answer and returns whether the mistake is in it; asked
-        where no other mistake explains what went wrong first.
-    """
+    """A mistake that a test of the answer itself finds, if no other fits."""
 
     def __init__(self, test: Callable[[Any], bool]) -> None:
         self.test = test
@@ -144,13 +142,20 @@ def named(*names: Name) -> Callable[..., Results]:
     """Look at several values that an answer returns, by their names."""
 
     def see(answer: Code, *args: Any) -> Results:
-        values = answer(*args)
-        if not isinstance(values, (tuple, list)) or len(values) != len(names):
-            n = len(names)
+        values, n = answer(*args), len(names)
+        values = [values] if isinstance(values, Tensor) else listed(values)
+        if len(values) != n:
             raise Fault(f'要返回{n}个值', f'it should return {n} values')
         return dict(zip(names, values, strict=True))
 
     return see
+
+
+def listed(values: Any) -> list[Any]:
+    """Return what an answer gives as a list, or raise a Fault."""
+    kind = list if isinstance(values, (str, Mapping)) else Iterable
+    expect(values, kind, '列表', 'a list')
+    return [*values]
 
 
 @dataclass(eq=False)
@@ -164,9 +169,7 @@ class Exercise:
     name : str, as the learner writes it
     right : a right answer: a function or class, or the value asked for
     cases : sequence of Case, or of arguments: a tuple, or a single one
-    mistakes : dict of Mistake, or of lists of them, by key
-        The one to be named first comes first. Of a list, which holds the
-        ways to make one mistake, the first has the hint.
+    mistakes : dict of Mistake, the one to be named first comes first
     tolerance : float, absolute and relative
     see : callable
         `see(answer, *args)` returns what is compared, by name.
@@ -178,9 +181,7 @@ class Exercise:
     name: str
     right: Any
     cases: Sequence[Any] = ((),)
-    mistakes: Mapping[str, Mistake | list[Mistake]] = field(
-        default_factory=dict
-    )
+    mistakes: Mapping[str, Mistake] = field(default_factory=dict)
     tolerance: float = 1e-4
     see: Callable[..., Results] = returned
     may_change: tuple[str, ...] = ()
@@ -190,11 +191,10 @@ class Exercise:
     def __post_init__(self) -> None:
         self.cases = tuple(map(_case, self.cases))
         self.known: list[Mistake] = []  # all ways to make all mistakes
-        for key, ways in self.mistakes.items():
-            ways = ways if isinstance(ways, list) else [ways]
-            for way in ways:
-                way.key, way.zh, way.en = key, ways[0].zh, ways[0].en
-            self.known += ways
+        for key, first in self.mistakes.items():
+            for way in map(copy.copy, (first, *first.ways)):
+                way.key, way.zh, way.en = key, first.zh, first.en
+                self.known.append(way)
 
     def __call__(self, answer: Any) -> Report:
         """Judge an answer; see `judge`."""
@@ -246,41 +246,32 @@ def edited(exercise: Exercise, changes: Changes) -> Code:
 # Trying an answer.
 
 
-def observe(exercise: Exercise, answer: Any, case: Case) -> Outcome:
+def observe(
+    exercise: Exercise, answer: Any, case: Case, spent: float = 0
+) -> Outcome:
     """Run an answer on a copy of a case, under guard; see `results`."""
     is_class = isinstance(exercise.right, type)
     called = is_class and isinstance(answer, nn.Module)
     if callable(exercise.right) and (called or not callable(answer)):
         kind = type(answer).__name__
         zh, en = ('类', 'class') if is_class else ('函数', 'function')
-        trouble = Trouble(
-            'kind',
-            f'要的是{zh}本身，来的是`{kind}`。名字后面不要写括号。',
-            f'This asks for the {en} itself and got `{kind}`. Write its '
-            'name without brackets.',
-        )
-        return Outcome(trouble=trouble)
-    return run(lambda: results(exercise, answer, case))
+        zh = f'要的是{zh}本身，来的是`{kind}`。名字后面不要写括号。'
+        en = f'This asks for the {en} itself and got `{kind}`. Write its name '
+        en += 'without brackets.'
+        return Outcome(trouble=Trouble('kind', zh, en))
+    return run(lambda: results(exercise, answer, case), spent=spent)
 
 
 def results(exercise: Exercise, answer: Any, case: Case) -> Results:
-    """Return what an answer gives on a copy of a case, by name.
-
-    Raises
-    ------
-    NotImplementedError : it is the stub as it stands
-    Nothing : it returns nothing
-    Changed : it writes into an argument
-    Exception : whatever else the answer raises
-    """
+    """Return what an answer gives on a copy of a case, by name."""
     if not callable(exercise.right):
-        return {'': answer}
+        return {'': plain(answer)}
     args = case.fresh()
     before = copy.deepcopy([x if _is_data(x) else None for x in args])
-    seen = exercise.see(_watched(answer), *args)
+    seen: Results = plain(exercise.see(_watched(answer), *args))
     for name, old, new in zip(exercise.arguments, before, args, strict=False):
         fixed = name not in exercise.may_change and old is not None
-        if fixed and difference(new, old, 0) is not None:
+        if fixed and difference(plain(new), plain(old), 0) is not None:
             raise Changed(name)
     return seen
 
@@ -289,15 +280,23 @@ def _watched(answer: Any) -> Any:
     """Return an answer that says so when it has no result."""
     if isinstance(answer, type):
         forward = getattr(answer, 'forward', None)
-        if forward is nn.Module.forward or _does_nothing(forward):
-            raise NotImplementedError
+        missing = forward is nn.Module.forward
+        if missing and '__init__' in vars(answer):
+            raise Fault(
+                '类里没有方法`forward`：看看名字和缩进',
+                'the class has no method `forward`: look at its name and its '
+                'indent',
+            )
+        if missing or _does_nothing(forward):
+            raise Untried
         return answer
 
     def watched(*args: Any, **options: Any) -> Any:
         value = answer(*args, **options)
         if value is None or value is ...:
-            raise NotImplementedError if _does_nothing(answer) else Nothing
-        return value
+            raise Untried if _does_nothing(answer) else Nothing
+        # What runs as it is gone through runs here, under guard.
+        return plain(value) if isinstance(value, Iterator) else value
 
     return watched
 
@@ -313,13 +312,15 @@ def _does_nothing(answer: Any) -> bool:
 
 def _is_stub(answer: Any) -> bool:
     """Tell whether `...` still stands where a value should."""
-    if isinstance(answer, (list, tuple)):
-        return any(each is ... for each in answer)
+    if isinstance(answer, (list, tuple)) and answer:
+        return all(each is ... for each in answer)
     return answer is None or answer is ...
 
 
 def _is_data(value: Any) -> bool:
     """Tell whether an argument is data, which can be compared."""
+    if isinstance(value, Mapping):
+        value = [*value.values()]
     if isinstance(value, (list, tuple)):
         return all(map(_is_data, value))
     return hasattr(value, 'shape') or isinstance(
@@ -327,9 +328,12 @@ def _is_data(value: Any) -> bool:
     )
 
 
-def try_case(exercise: Exercise, answer: Any, case: Case) -> Trial:
+def try_case(
+    exercise: Exercise, answer: Any, case: Case, spent: float = 0
+) -> Trial:
     """Try an answer on a case, and hold it against what is right."""
-    came, want = observe(exercise, answer, case), _right(exercise, case)
+    want = _right(exercise, case)
+    came = unpatched(lambda: observe(exercise, answer, case, spent))
     tolerance = case.tolerance
     if tolerance is None:
         tolerance = exercise.tolerance
@@ -364,26 +368,30 @@ def _right(exercise: Exercise, case: Case) -> Results:
 def judge(exercise: Exercise, answer: Any) -> Report:
     """Judge an answer.
 
-    Parameters
-    ----------
-    exercise : Exercise
-    answer : the learner's function or class, or a value where one is asked
-
-    Returns
-    -------
-    Report
-        Code that raises, never ends, prints, returns another kind or shape,
-        or changes its arguments gets a sentence. The random numbers and the
-        gradients' mode of the session stay as they are.
+    Code that raises, never ends, prints, returns another kind or shape, or
+    changes its arguments gets a sentence. Nothing that it does to the session
+    stays; all its cases together have `guard.LIMIT` seconds.
     """
+    with untouched():
+        torch.set_num_threads(1)  # more only slow small tensors down
+        return _judged(exercise, answer)
+
+
+def _judged(exercise: Exercise, answer: Any) -> Report:
     report = partial(Report, exercise.name, _answer=lambda: exercise.answer)
     if _is_stub(answer):
         return report(tried=False)
-    trials = []
+    trials: list[Trial] = []
+    spent = 0.0
     for case in exercise.cases:
-        trials.append(try_case(exercise, answer, case))
-        key = trials[-1].trouble and trials[-1].trouble.key
-        if key == 'untried':
+        _right(exercise, case)  # in its own time
+        began = monotonic()
+        trials.append(try_case(exercise, answer, case, spent))
+        spent += monotonic() - began
+        trouble = trials[-1].trouble
+        key, what = (trouble.key, trouble.what) if trouble else ('', '')
+        raises = len(trials) == 1 and what.startswith('NotImplementedError')
+        if key == 'untried' or raises:
             return report(tried=False)
         if key == 'looped':
             break  # each of the others would take as long
@@ -412,7 +420,9 @@ def _example(exercise: Exercise, trial: Trial) -> Example:
     shown = '\n'.join(f'`{name} = {show(value)}`' for name, value in pairs)
     words = case.zh or shown, case.en or shown
     key = trial.first_wrong
-    return Example(words, trial.want[key], trial.got.get(key), key)
+    told = trial.trouble is None or trial.trouble.key == 'raised'
+    want = trial.want[key] if told else None
+    return Example(words, want, trial.got.get(key), key)
 
 
 # Naming the mistake, by what it does on the cases.
@@ -432,7 +442,8 @@ def name_mistake(
     # a mistake that explains the first of them is told with it.
     trials = sorted(trials, key=lambda trial: trial.ok)
     trouble = trials[0].trouble
-    if trouble is not None and trouble.key in ('looped', 'changed'):
+    told = 'looped', 'changed', 'patched', 'nothing'
+    if trouble is not None and trouble.key in told:
         return None  # the trouble's own sentence says it all
     fits: list[tuple[Mistake, list[Outcome]]] = []
     for mistake in exercise.known:
@@ -493,27 +504,30 @@ def _best_of(
     """Return, of the mistakes that give what was wrong first, the best.
 
     Best one that spoils nothing which is right; one that does must give
-    wrong numbers, which don't agree by chance.
+    wrong numbers. None that explains one case of several: numbers of a
+    single case agree by chance.
     """
-    first = trials[0]
+    first, failed = trials[0], sum(not trial.ok for trial in trials)
     numbers = first.trouble is None and isinstance(
         first.got[first.first_wrong], Tensor
     )
     best: tuple[bool, float] = (False, float('-inf'))
     name = None
     for mistake, made in fits:
-        explained, spoiled = 0, 0
+        explained: list[Case] = []  # once for each result
+        spoiled = 0
         for trial, came in zip(trials, made, strict=True):
             if trial.trouble is not None or came.trouble is not None:
-                explained += _explains(mistake, trial, came)
+                explained += [trial.case] * _explains(mistake, trial, came)
                 spoiled += trial.ok
                 continue
             for key in trial.want:
                 same = trial.agrees(came, trial.got, key)
-                explained += same and key in trial.wrong
+                explained += [trial.case] * (same and key in trial.wrong)
                 spoiled += not same and key not in trial.wrong
-        score = (not spoiled, explained - spoiled)
-        if score > best and (not spoiled or numbers):
+        score = (not spoiled, len(explained) - spoiled)
+        chance = len({*explained}) < min(2, failed)
+        if score > best and not chance and (not spoiled or numbers):
             best, name = score, mistake
     return name
 

@@ -1,18 +1,21 @@
 """Runs a learner's code so that nothing it does harms the session.
 
 What it raises becomes a sentence, what never ends is stopped, on every system
-and in every thread; what it prints is kept, and random numbers, gradients'
-mode and the default type stay.
+and in every thread; what it prints is kept, and the session's settings stay.
 """
 
+import builtins
 import ctypes
 import io
+import math
 import random
+import sys
 import threading
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -22,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import d2lmini
+from d2lmini import norm
 from d2lmini.norm import TENSORS
 from d2lmini.show.lang import Fault
 
@@ -34,10 +39,41 @@ _OTHERS = (
     str(Path(traceback.__file__).parent),
     str(Path(__file__).parent),
 )
+# What is put back when code has run: how it is asked for, how it is set.
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (random.getstate, random.setstate),
+    (np.random.get_state, np.random.set_state),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (
+        lambda: torch.empty(0).device.type.replace('cpu', '') or None,
+        torch.set_default_device,
+    ),
+    (torch.get_num_threads, torch.set_num_threads),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
+)
+# What every cell shares, and none should replace.
+_OWNERS = nn, norm, nn.modules.batchnorm
+_SHARED = {
+    *(d2lmini, norm, torch, nn, nn.functional, math, builtins, Tensor),
+    *(
+        x
+        for owner in _OWNERS
+        for x in vars(owner).values()
+        if isinstance(x, type)
+    ),
+}
 
 
-class TooLong(BaseException):
-    """Raised in code that runs too long; `except Exception` lets it by."""
+class TooLong(SystemExit):
+    """Raised in code that runs too long: `except Exception` lets it by.
+
+    A thread that ends with a SystemExit does so in silence.
+    """
 
 
 class _Watch:
@@ -46,9 +82,10 @@ class _Watch:
     def __init__(self, seconds: float) -> None:
         self._watched = threading.get_ident()
         self._lock, self._over = threading.Lock(), threading.Event()
-        threading.Thread(
+        self._thread = threading.Thread(
             target=self._wait, args=(seconds,), daemon=True
-        ).start()
+        )
+        self._thread.start()
 
     def _wait(self, seconds: float) -> None:
         while not self._over.wait(seconds):
@@ -60,6 +97,7 @@ class _Watch:
     def end(self) -> None:
         with self._lock:
             self._over.set()  # one on its way is raised by now
+        self._thread.join()
 
 
 def _interrupt(thread: int) -> None:
@@ -99,28 +137,53 @@ class Changed(Fault):
         )
 
 
-def output_of(layer: Callable[..., Any], X: Tensor) -> Tensor:
-    """Return what a layer gives for a copy of X, which must stay as it is.
+def expect(value: Any, kind: type, zh: str, en: str) -> Any:
+    """Return a value of a kind, or raise a Fault that says what came."""
+    if not isinstance(value, kind):
+        came = type(value).__name__
+        raise Fault(
+            f'要的是{zh}，来的是`{came}`', f'it should be {en} and is `{came}`'
+        )
+    return value
 
-    Raises
-    ------
-    NotImplementedError : nothing, or `...`: not tried yet
-    Fault : no tensor
-    Changed : the copy was written into
-    """
+
+def layer_of(make: Callable[..., Any], *sizes: int, **options: Any) -> Any:
+    """Return a layer that trains, or raise a Fault if it is none."""
+    name = '`nn.Module`'
+    layer = expect(make(*sizes, **options), nn.Module, name, f'an {name}')
+    if layer.train() is not layer:
+        raise Fault(
+            '`train`要收`mode`，并返回这一层：不写它，`nn.Module`已经有了',
+            '`train` should take `mode` and return the layer: leave it out, '
+            '`nn.Module` has one',
+        )
+    return layer
+
+
+def fits(Y: Any, X: Tensor) -> Any:
+    """Return an output, or raise a Fault if it is no tensor like X."""
+    expect(Y, Tensor, '张量', 'a tensor')
+    for zh, en, ours, want in (
+        ('形状', 'shape', tuple(Y.shape), tuple(X.shape)),
+        ('类型', 'dtype', Y.dtype, X.dtype),
+    ):
+        if ours != want:
+            raise Fault(
+                f'输出的{zh}是`{ours}`，`X`是`{want}`',
+                f'the output has the {en} `{ours}` and `X` `{want}`',
+            )
+    return Y
+
+
+def output_of(layer: Callable[..., Any], X: Tensor) -> Any:
+    """Return what a layer gives for X, or a Fault if it is not like X."""
     given = X.clone()
     Y: object = layer(given)
     if Y is None or Y is ...:
-        raise NotImplementedError
-    if not isinstance(Y, Tensor):
-        kind = type(Y).__name__
-        raise Fault(
-            f'`forward`要返回一个张量，返回的是`{kind}`',
-            f'`forward` should return a tensor and returns `{kind}`',
-        )
+        raise Nothing
     if not torch.equal(given, X):
         raise Changed('X')
-    return Y
+    return fits(Y, X)
 
 
 def tensor_of(layer: nn.Module, what: str) -> Tensor:
@@ -136,12 +199,7 @@ def tensor_of(layer: nn.Module, what: str) -> Tensor:
 
 
 def fill(layer: nn.Module, what: str, values: Tensor) -> Tensor:
-    """Give a layer's gamma or beta other numbers, and return it.
-
-    Raises
-    ------
-    Fault : it is not there, or not for as many channels
-    """
+    """Give a layer's gamma or beta other numbers, and return it."""
     tensor, n = tensor_of(layer, what), len(values)
     if tensor.numel() != n:
         shape = tuple(tensor.shape)
@@ -167,6 +225,10 @@ def gradients_of(Y: Tensor, sources: dict[str, Tensor]) -> dict[Any, Any]:
     return seen
 
 
+class Untried(Exception):  # noqa: N818 - no error
+    """The answer is the stub as it stands."""
+
+
 class Nothing(Fault):
     """An answer came back without a result."""
 
@@ -181,61 +243,44 @@ class Nothing(Fault):
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a run gave nothing to compare.
+    """Why a run gave nothing to compare, in a sentence with code in ticks.
 
-    Attributes
-    ----------
-    key : 'untried', 'nothing', 'raised', 'looped', 'changed' or 'kind'
-    zh, en : str, one sentence; code stands between ticks
-    what : str, the error alone, the same wherever it was raised
+    Its key is 'untried', 'nothing', 'raised', 'looped', 'changed', 'patched'
+    or 'kind'.
     """
 
     key: str
     zh: str
     en: str
-    what: str = ''
+    what: str = ''  # the error alone, the same wherever it was raised
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
-
-    Attributes
-    ----------
-    value : what was returned; None where there is trouble
-    trouble : Trouble or None
-    printed : str
-    """
+    """What came of a run: a value or trouble, and what was printed."""
 
     value: Any = None
     trouble: Trouble | None = None
     printed: str = ''
 
 
-def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
+def run(
+    call: Callable[[], Any], limit: float | None = None, spent: float = 0
+) -> Outcome:
     """Run code that may do anything, and tell what it did.
 
-    Parameters
-    ----------
-    call : callable without arguments
-    limit : float, seconds, else `LIMIT`; code that never comes back to
-        Python (one endless call of a C function), or swallows whatever is
-        raised anywhere in it, can't be stopped
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    KeyboardInterrupt : the reader's own; nothing else that `call` raises
+    It is stopped after `limit` seconds, else `LIMIT`, of which some are
+    `spent`; but not code that never comes back to Python, or swallows
+    whatever is raised anywhere in it. Only the reader's own
+    KeyboardInterrupt gets through.
     """
     printed = _Kept()
     limit = LIMIT if limit is None else limit
     value, trouble = None, None
-    with untouched(), redirect_stdout(printed):
+    threads = {*threading.enumerate()}
+    with untouched(), redirect_stdout(printed), redirect_stderr(_Kept()):
         try:
-            value = limited(call, limit)
+            value = limited(call, max(limit - spent, AGAIN))
         except TooLong:
             trouble = Trouble(
                 'looped',
@@ -243,46 +288,91 @@ def run(call: Callable[[], Any], limit: float | None = None) -> Outcome:
                 f'The code was still running after {limit:g} seconds. Look '
                 'at whether the condition of its loop ever becomes false.',
             )
-        except NotImplementedError:
+        except Untried:
             trouble = Trouble('untried', '还没有做', 'not tried yet')
         except Fault as e:
             key = getattr(e, 'key', 'kind')
             trouble = Trouble(
                 key, f'{e.zh}。', f'{e.en[0].upper()}{e.en[1:]}.', what_of(e)
             )
-        except (Exception, SystemExit) as e:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as e:
             trouble = _raised(e)
+        for thread in {*threading.enumerate()} - threads:
+            _end(thread)
     return Outcome(value, trouble, printed.getvalue())
+
+
+def _end(thread: threading.Thread) -> None:
+    """End a thread that was left running, or wait a little for it."""
+    for _ in range(10):
+        if thread.is_alive() and thread.ident is not None:
+            _interrupt(thread.ident)
+            thread.join(0.05)
 
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Keep the session as it is: random numbers, gradients, default type.
+    """Keep the session as it is: random numbers, modes and settings.
 
-    Notes
-    -----
-    Inside, random numbers start at 0 and gradients are on. GPUs that the
-    session has used are kept too.
+    Inside, random numbers start at 0 and gradients are on.
     """
     used: Any = torch.cuda.is_initialized  # it has no types
     gpus = range(torch.cuda.device_count()) if used() else ()
-    python, numpy = random.getstate(), np.random.get_state()
-    dtype = torch.get_default_dtype()
+    kept = [(put, get()) for get, put in _SETTINGS]
+    ask, builtins.input = builtins.input, _no_input
     try:
         with (
             torch.random.fork_rng(devices=gpus),
+            torch.inference_mode(False),
             torch.enable_grad(),
             warnings.catch_warnings(),
+            np.errstate(),
+            np.printoptions(),
         ):
             warnings.simplefilter('ignore')
             random.seed(0)
             np.random.seed(0)
             torch.default_generator.manual_seed(0)  # GPUs' are left alone
+            torch.set_default_dtype(torch.float32)
+            torch.set_default_device(None)
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_default_dtype(dtype)
+        builtins.input = ask
+        for put, value in kept:
+            put(value)
+
+
+def _no_input(*_: Any) -> str:
+    raise Fault(
+        '检查时没有人能回答`input`', 'nobody answers `input` in a check'
+    )
+
+
+def unpatched(outcome: Callable[[], Outcome]) -> Outcome:
+    """Put back what an answer replaced for every cell, and say so."""
+    before = [(owner, {**vars(owner)}) for owner in _SHARED]
+    came, found = outcome(), []
+    for owner, old in before:
+        for name, value in {**vars(owner)}.items():
+            if name in old and old[name] is not value:
+                setattr(owner, name, old[name])
+            elif name not in old and isinstance(owner, type):
+                delattr(owner, name)
+            else:
+                continue
+            if not name.startswith('_'):
+                found.append(f'{getattr(owner, "__name__", "")}.{name}')
+    if not found:
+        return came
+    trouble = Trouble(
+        'patched',
+        f'它换掉了`{min(found)}`，别的单元格也跟着变。检查后已经还原。',
+        f'It replaces `{min(found)}` for all other cells too. The check has '
+        'put it back.',
+    )
+    return Outcome(trouble=trouble, printed=came.printed)
 
 
 class _Kept(io.StringIO):
@@ -298,27 +388,27 @@ def what_of(error: BaseException) -> str:
     """Return an error's kind and words, the same wherever it was raised."""
     if isinstance(error, Fault):
         return error.en
-    what = f'{type(error).__name__}: {error}'.strip().removesuffix(':')
+    what = f'{type(error).__name__}: {error}'.strip(' :.')
     return shorten(what.replace('`', "'"), 160, placeholder=' …')
 
 
 def _raised(error: BaseException) -> Trouble:
     """Say in a sentence what was raised, and at which of the own lines."""
     what = what_of(error)
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__, limit=-99)
     lines = [
         frame.line.strip().replace('`', "'")
         for frame in frames
         if frame.line and not frame.filename.startswith(_OTHERS)
     ]
+    line = shorten(lines[-1], 79, placeholder=' …') if lines else ''
+    zh, en = f'运行到`{line}`这一行出错了', f'The line `{line}` raises'
     if not lines:
-        return Trouble(
-            'raised', f'出错了：`{what}`。', f'It raises `{what}`.', what
+        zh, en = '出错了', 'It raises'
+    elif isinstance(error, RecursionError):  # any line may be the last straw
+        line = Counter(lines).most_common(1)[0][0]
+        zh, en = (
+            f'`{line}`没完没了地调用自己',
+            f'`{line}` calls itself on and on:',
         )
-    line = shorten(lines[-1], 79, placeholder=' …')
-    return Trouble(
-        'raised',
-        f'运行到`{line}`这一行出错了：`{what}`。',
-        f'The line `{line}` raises `{what}`.',
-        what,
-    )
+    return Trouble('raised', f'{zh}：`{what}`。', f'{en} `{what}`.', what)

@@ -18,40 +18,24 @@ check_half_life = Exercise(
     half_life,
     [0.5, 0.75, 0.1, 0.01],
     {
-        'other-direction': Edit('1 - momentum', 'momentum').hint(
-            '每来一批，旧的份额乘上几？`momentum`是新值的权重。',
-            'By what are old shares multiplied? `momentum` weighs the new.',
-        ),
-        'for-small-ones': Edit('-math.log(1 - momentum)', 'momentum').hint(
-            '`momentum`很小时差不多，大了就不对：衰减是一批一批乘的。',
-            'Close for a small `momentum` only: a decay multiplies each time.',
-        ),
-        'negative': Edit('/ -', '/ ').hint(
-            '批数不会是负的：小于1的数，对数是什么符号？',
-            'Negative: what sign has the logarithm of a number below 1?',
-        ),
-        'one-over': Wrong(lambda momentum: 1 / momentum).hint(
-            '`1/momentum`批之后剩下的约是1/e，不是一半。',
-            'After `1/momentum` batches about 1/e is left, not a half.',
-        ),
-        'e-fold': Edit('math.log(2)', '1').hint(
-            '这是减到1/e要的批数：减半呢？',
-            'After this many batches 1/e is left: what about a half?',
-        ),
-        'half-of-batches': Wrong(lambda momentum: 0.5 / momentum).hint(
-            '份额不是每批减去同样多，而是乘上同样的数。',
-            'A batch takes no fixed amount off a share: it multiplies it.',
-        ),
+        'other-direction': Edit('1 - momentum', 'momentum')
+        | '每来一批，旧的份额乘上几？`momentum`是新值的权重。'
+        | 'By what are old shares multiplied? `momentum` weighs the new.',
+        'for-small-ones': Edit('-math.log(1 - momentum)', 'momentum')
+        | '`momentum`很小时差不多，大了就不对：衰减是一批一批乘的。'
+        | 'Close for a small `momentum` only: a decay multiplies each time.',
+        'negative': Edit('/ -', '/ ')
+        | '批数不会是负的：小于1的数，对数是什么符号？'
+        | 'Negative: what sign has the logarithm of a number below 1?',
+        'one-over': Wrong(lambda momentum: 1 / momentum)
+        | '`1/momentum`批之后剩下的约是1/e，不是一半。'
+        | 'After `1/momentum` batches about 1/e is left, not a half.'
+        | Edit('math.log(2)', '1'),
         'rounded-up': Wrong(
             lambda momentum: math.ceil(half_life(momentum) - 1e-9)
-        ).hint(
-            '取整了：不必是整数。',
-            'This is rounded; it need not be a whole number.',
-        ),
-        'upside-down': Wrong(lambda momentum: 1 / half_life(momentum)).hint(
-            '倒过来了：`momentum`小，记得久。',
-            'Upside down: a small `momentum` remembers long.',
-        ),
+        )
+        | '取整了：不必是整数。'
+        | 'This is rounded; it need not be a whole number.',
     },
     tolerance=5e-4,
 )
@@ -80,44 +64,33 @@ check_replay = Exercise(
     {
         'other-direction': Edit(
             'momentum * (1 - momentum)', '(1 - momentum) * momentum'
-        ).hint(
-            '方向反了：`momentum`是新值的权重。',
-            "The wrong direction: `momentum` is the new value's weight.",
-        ),
-        'oldest-most': Edit('.flip(0)', '').hint(
-            '权重的次序反了：最后来的一批，权重应当最大。',
-            'The weights are reversed: the last batch should weigh most.',
-        ),
-        'plain-average': Edit('weights @ means', 'means.mean(dim=0)').hint(
-            '这是普通平均，每批一样重。',
-            'This is the plain average: every batch weighs the same.',
-        ),
-        'starts-at-first': Edit(
-            'return', 'weights[0] /= momentum\n    return'
-        ).hint(
-            '起点取了第一批的均值：题目说从0开始。',
-            "This starts at the first batch's mean: the task starts at 0.",
-        ),
-        'weights-sum-to-one': Edit(
-            'weights @', 'weights / weights.sum() @'
-        ).hint(
-            '权重凑成了和为1：起点0还占着一份，不该分给别人。',
-            'The weights sum to 1, but the start, 0, has a share too.',
-        ),
-        'no-momentum-factor': Edit('momentum * ', '').hint(
-            '衰减对了，但一批刚进来时占多少，还没有乘上。',
-            'The decay is right: what share does a batch enter with?',
-        ),
-        'one-step-older': Edit('** age', '** (age + 1)').hint(
-            '每批都多衰减了一次：最后一批后面还来过几批？',
-            'One decay too many: how many batches came after the last?',
-        ),
-        'last-one-missing': Edit(
-            'age =', 'means = means[:-1]\n    age ='
-        ).hint(
-            '最后一批没有算进去。',
-            'The last batch is missing.',
-        ),
+        )
+        | '方向反了：`momentum`是新值的权重。'
+        | "The wrong direction: `momentum` is the new value's weight.",
+        'oldest-most': Edit('.flip(0)', '')
+        | '权重的次序反了：最后来的一批，权重应当最大。'
+        | 'The weights are reversed: the last batch should weigh most.',
+        'plain-average': Edit('weights @ means', 'means.mean(dim=0)')
+        | '这是普通平均，每批一样重。'
+        | 'This is the plain average: every batch weighs the same.',
+        'starts-at-first': Edit('return', 'weights[0] /= momentum\n    return')
+        | '起点取了第一批的均值：题目说从0开始。'
+        | "This starts at the first batch's mean: the task starts at 0.",
+        'no-momentum-factor': Edit('momentum * ', '')
+        | '衰减对了，但一批刚进来时占多少，还没有乘上。'
+        | 'The decay is right: what share does a batch enter with?',
+        'one-step-older': Edit('** age', '** (age + 1)')
+        | '每批都多衰减了一次：最后一批后面还来过几批？'
+        | 'One decay too many: how many batches came after the last?',
+        'one-missing': Edit('age =', 'means = means[:-1]\n    age =')
+        | '有一批没有算进去：第一批和最后一批都算。'
+        | 'A batch is missing: the first and the last are both in it.'
+        | Edit('age =', 'means = means[1:]\n    age ='),
+        'over-features': Edit(
+            'weights @ means', '(weights[:, None] * means).sum(1)'
+        )
+        | '求和的轴不对：加的是各批，特征要分开。'
+        | 'Summed along the wrong axis: add batches, keep features apart.',
     },
 )
 
@@ -148,43 +121,42 @@ check_warm = Exercise(
     warm,
     [_cold(0.1, 2), _cold(0.1, 5), _cold(0.01, 20)],
     {
-        'variance-from-zero': Edit(' - start * 1.0', '').hint(
-            '方差的起点不是0：要先减去什么？',
-            'The variance does not start at 0: what has to be taken off?',
+        'variance-from-zero': Edit(' - start * 1.0', '')
+        | '方差的起点不是0：要先减去什么？'
+        | 'The variance does not start at 0: what has to be taken off?',
+        'other-direction': Edit('1 - momentum', 'momentum')
+        | '起点的份额不对：每来一批，它乘上几？'
+        | "The start's share is wrong: by what does each batch multiply it?",
+        'one-batch': Edit(' ** num_batches', '')
+        | '起点的份额，`num_batches`批里每批乘一次什么？'
+        | 'By what do `num_batches` batches each multiply the start?'
+        | Edit('(1 - momentum) ** num_batches', '1 - momentum * num_batches'),
+        'miscounted': Edit('** num_batches', '** (num_batches - 1)')
+        | '少算或多算了一批。'
+        | 'One batch too few or too many is counted.'
+        | Edit('** num_batches', '** (num_batches + 1)'),
+        'wrong-start': Edit(
+            'mean = running_mean', 'mean = (running_mean - start)'
+        )
+        | '均值的起点是0，方差的起点是1，各占一份`start`：先减，再除。'
+        | 'They start at 0 and 1, with a share `start`: subtract, divide.'
+        | Edit('start * 1.0', '1.0')
+        | Edit(
+            '(running_var - start * 1.0) / (1 - start)',
+            'running_var / (1 - start) - start',
         ),
-        'other-direction': Edit('1 - momentum', 'momentum').hint(
-            '起点的份额不对：每来一批，它乘上几？',
-            "The start's share is wrong: by what does each batch multiply it?",
-        ),
-        'one-batch': Edit(' ** num_batches', '').hint(
-            '只算了一批：起点的份额乘过`num_batches`次。',
-            'One batch is counted; `num_batches` multiplied the start.',
-        ),
-        'miscounted': [
-            Edit('** num_batches', '** (num_batches - 1)').hint(
-                '少算或多算了一批。',
-                'One batch too few or too many is counted.',
-            ),
-            Edit('** num_batches', '** (num_batches + 1)'),
-        ],
-        'divided-by-the-start': Edit('/ (1 - start)', '/ start').hint(
-            '除以的是起点的份额：各批一共占多少？',
-            "Divided by the start's share: what share have all the batches?",
-        ),
-        'multiplied': Edit(
-            ('/ (1 - start)', ' - start * 1.0'), ('* (1 - start)', '')
-        ).hint(
-            '乘反了：掺了起点的均值偏向0，修正后应当变大。',
-            'Mixed with the start the mean is too near 0: it should grow.',
-        ),
-        'unchanged': Edit((' / (1 - start)', ' - start * 1.0'), ('', '')).hint(
-            '原样返回了：起点还掺在里面。',
-            'They come back as they are: the start is still in them.',
-        ),
-        'not-divided': Edit(' / (1 - start)', '').hint(
-            '减去了起点，各批的份额还不足1。',
-            'The start is out; the shares left still sum to less than 1.',
-        ),
+        'swapped': Wrong(lambda *args: warm(*args)[::-1])
+        | '次序反了：先均值，后方差。'
+        | 'The wrong order: the mean comes first.',
+        'divided-by-the-start': Edit('/ (1 - start)', '/ start')
+        | '除以的是起点的份额：各批一共占多少？'
+        | "Divided by the start's share: what share have all the batches?",
+        'unchanged': Edit((' / (1 - start)', ' - start * 1.0'), ('', ''))
+        | '原样返回了：起点还掺在里面。'
+        | 'They come back as they are: the start is still in them.',
+        'not-divided': Edit(' / (1 - start)', '')
+        | '减去了起点，各批的份额还不足1。'
+        | 'The start is out; the shares left still sum to less than 1.',
     },
     see=named(('均值', 'the mean'), ('方差', 'the variance')),
 )
@@ -200,36 +172,30 @@ check_largest_eps = Exercise(
     largest_eps,
     [(2.0, 0.5), (0.01, 0.9), (3.0, 0.25)],
     {
-        'variance-for-deviation': Edit('share**2', 'share').hint(
-            '`share`是标准差，不是方差：方差剩下多少？',
-            '`share` is of the deviation: how much of the variance is left?',
-        ),
-        'outside-the-root': Edit('**2', '').hint(
-            '这是`eps`加在根号外面时的答案：它加在哪里？',
-            'This has `eps` outside the root: where is it added?',
-        ),
-        'sigma-not-squared': Edit('sigma**2', 'sigma').hint(
-            '`eps`和方差是一样的单位，不是标准差的单位。',
-            '`eps` has the unit of a variance, not of a standard deviation.',
-        ),
-        'root-of-eps': Wrong(
-            lambda sigma, share: math.sqrt(largest_eps(sigma, share))
-        ).hint(
-            '还差一步：这是`eps`的平方根。',
-            'One step is missing: this is the square root of `eps`.',
-        ),
-        'share-of-one-minus': Edit('1 / share**2 - 1', '1 - share**2').hint(
-            '加上`eps`之后，`share`的平方是谁比谁？',
-            'With `eps` added, `share` squared is the ratio of what to what?',
-        ),
-        'the-sum': Edit(' - 1', '').hint(
-            '这是方差加上`eps`：`eps`自己呢？',
-            'This is the variance plus `eps`: what is `eps` alone?',
-        ),
-        'upside-down': Edit('* (', '/ (').hint(
-            '倒过来了：`share`越接近1，`eps`要越小。',
-            'Upside down: a `share` nearer to 1 wants a smaller `eps`.',
-        ),
+        'variance-for-deviation': Edit('share**2', 'share')
+        | '`share`是标准差，不是方差：方差剩下多少？'
+        | '`share` is of the deviation: how much of the variance is left?',
+        'outside-the-root': Edit('**2', '')
+        | '这是`eps`加在根号外面时的答案：它加在哪里？'
+        | 'This has `eps` outside the root: where is it added?',
+        'sigma-not-squared': Edit('sigma**2', 'sigma')
+        | '`eps`和方差是一样的单位，不是标准差的单位。'
+        | '`eps` has the unit of a variance, not of a standard deviation.',
+        'negative': Edit('1 / share**2 - 1', '1 - 1 / share**2')
+        | '`eps`是加上去的，不会是负的：谁减谁？'
+        | '`eps` is added, and not negative: what is subtracted from what?',
+        'share-lost': Edit('share**2', '(1 - share) ** 2')
+        | '`share`是剩下的，不是丢掉的。'
+        | '`share` is what is left, not what is lost.',
+        'share-of-one-minus': Edit('1 / share**2 - 1', '1 - share**2')
+        | '加上`eps`之后，`share`的平方是谁比谁？'
+        | 'With `eps` added, `share` squared is the ratio of what to what?',
+        'the-sum': Edit(' - 1', '')
+        | '这是方差加上`eps`：`eps`自己呢？'
+        | 'This is the variance plus `eps`: what is `eps` alone?',
+        'upside-down': Edit('* (', '/ (')
+        | '倒过来了：`share`越接近1，`eps`要越小。'
+        | 'Upside down: a `share` nearer to 1 wants a smaller `eps`.',
     },
     tolerance=5e-6,
 )

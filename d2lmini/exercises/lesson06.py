@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from d2lmini.exercises.engine import Case, Edit, Exercise, Results
+from d2lmini.exercises.engine import (
+    Case,
+    Edit,
+    Exercise,
+    Results,
+    Wrong,
+    listed,
+)
 from d2lmini.show.lang import Words
 
 Answer = Callable[..., Any]
@@ -23,6 +30,10 @@ MIXED = '训练模式，第3层评估模式', 'training mode, layer 3 in evaluat
 NET = (
     '卷积、批量归一化、丢弃法、全连接、批量归一化、丢弃法、全连接',
     'convolution, batch norm, dropout, linear, batch norm, dropout, linear',
+)
+_ONE_MODE = (
+    '每一层有自己的模式，`train(mode)`却把下面的层都改了。',
+    'Each layer has its own mode, and `train(mode)` changes all below it.',
 )
 KEPT = '每一层的模式都和进来时一样', 'each layer has the mode it came with'
 
@@ -43,6 +54,9 @@ def deep_net(mode: Words = TRAIN) -> nn.Sequential:
         nn.Dropout(),
         nn.Linear(4, 3),
     )
+    for norm in norms_of(net):
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        nn.init.uniform_(norm.bias, -1, 1)
     net(torch.randn(8, 1, 3, 3) - 3)
     net.train(mode != EVAL)
     net[3].train(mode == TRAIN)
@@ -75,7 +89,7 @@ def still_training(net: nn.Module) -> list[str]:
 
 
 def _names(answer: Answer, net: nn.Module) -> Results:
-    names = [str(each) for each in answer(net)]
+    names = [str(each) for each in listed(answer(net))]
     return {('名字', 'the names'): names, KEPT: in_training(net)}
 
 
@@ -84,34 +98,31 @@ check_still_training = Exercise(
     still_training,
     _in_each_mode(lambda mode: (deep_net(mode),)),
     {
-        'every-layer': Edit('isinstance(module, kinds) and ', '').hint(
-            '训练模式的层都列进来了：只要批量归一化层。',
-            'Every layer is listed: only batch normalization is wanted.',
-        ),
-        'every-norm': Edit(' and module.training', '').hint(
-            '批量归一化层都列进来了，不管模式：哪个属性说出模式？',
-            'All are listed, whatever their mode: which attribute tells it?',
-        ),
-        'children-only': Edit('named_modules', 'named_children').hint(
-            '藏在里层`nn.Sequential`中的漏掉了。',
-            'The one in the inner `nn.Sequential` is missing.',
-        ),
-        'mode-of-the-net': Edit('module.training', 'net.training').hint(
-            '看的是整个网络的`training`：每一层有自己的模式。',
-            "This looks at the net's own `training`: each layer has its own.",
-        ),
-        'two-axes-only': Edit('nn.BatchNorm1d, ', '').hint(
-            '只找了`nn.BatchNorm2d`：还有一种。',
-            'Only `nn.BatchNorm2d` is looked for: there is another kind.',
-        ),
-        'other-way-round': Edit('and module', 'and not module').hint(
-            '反了：列出的是评估模式的。',
-            'The other way round: those in evaluation mode are listed.',
-        ),
-        'layers-not-names': Edit('name\n', 'module\n').hint(
-            '列出的是层，题目要名字：`named_modules`两样都给。',
-            'These are the layers: `named_modules` gives their names too.',
-        ),
+        'every-layer': Edit('isinstance(module, kinds) and ', '')
+        | '训练模式的层都列进来了：只要批量归一化层。'
+        | 'Every layer is listed: only batch normalization is wanted.'
+        | Edit('isinstance(module, kinds)', 'not [*module.children()]'),
+        'no-prefix': Edit('        name\n', "        name.split('.')[-1]\n")
+        | '里层的名字少了前面的：`named_modules`给的是`0.1`那样的。'
+        | 'Inner names lack their beginning: `named_modules` says `0.1`.',
+        'every-norm': Edit(' and module.training', '')
+        | '批量归一化层都列进来了，不管模式：哪个属性说出模式？'
+        | 'All are listed, whatever their mode: which attribute tells it?',
+        'children-only': Edit('named_modules', 'named_children')
+        | '藏在里层`nn.Sequential`中的漏掉了。'
+        | 'The one in the inner `nn.Sequential` is missing.',
+        'mode-of-the-net': Edit('module.training', 'net.training')
+        | '看的是整个网络的`training`：每一层有自己的模式。'
+        | "This looks at the net's own `training`: each layer has its own.",
+        'two-axes-only': Edit('nn.BatchNorm1d, ', '')
+        | '只找了`nn.BatchNorm2d`：还有一种。'
+        | 'Only `nn.BatchNorm2d` is looked for: there is another kind.',
+        'other-way-round': Edit('and module', 'and not module')
+        | '反了：列出的是评估模式的。'
+        | 'The other way round: those in evaluation mode are listed.',
+        'layers-not-names': Edit('name\n', 'module\n')
+        | '列出的是层，题目要名字：`named_modules`两样都给。'
+        | 'These are the layers: `named_modules` gives their names too.',
     },
     see=_names,
 )
@@ -136,7 +147,9 @@ def _measured(answer: Answer, net: nn.Module, X: Tensor, y: Tensor) -> Results:
     return {
         ('精度', 'the accuracy'): answer(net, X, y),
         KEPT: in_training(net),
-        ('移动平均没有变', 'the moving averages stay'): [*net.buffers()],
+        ('参数和移动平均不变', 'parameters and averages stay'): [
+            *net.state_dict().values()
+        ],
     }
 
 
@@ -145,32 +158,29 @@ check_accuracy_of = Exercise(
     accuracy_of,
     _in_each_mode(_batch),
     {
-        'mode-forgotten': Edit('    net.eval()\n', '').hint(
-            '这是在原来的模式下测的：训练模式下，层用的是谁的统计量？',
-            'In training mode, whose statistics does a layer normalize by?',
-        ),
-        'mode-left': Edit('module.training = training', 'pass').hint(
-            '网络留在了评估模式：接着训练会怎样？',
-            'The net is left in evaluation mode: how will training go on?',
-        ),
-        'all-turned-on': Edit(
-            'module.training = training', 'module.train()'
-        ).hint(
-            '最后全都打开了：原来就在评估模式的层呢？',
-            'In the end all train: what about those in evaluation mode?',
-        ),
-        'mode-of-the-net': Edit('= training', '= modes[net]').hint(
-            '记住的只是一个模式：每一层有自己的模式。',
-            'One mode is remembered: each layer has its own.',
-        ),
-        'count': Edit('.mean()', '.sum()').hint(
-            '这是答对的个数：精度在0到1之间。',
-            'This is how many are right: an accuracy is between 0 and 1.',
-        ),
-        'percent': Edit('.item()', '.item() * 100').hint(
-            '这是百分数：题目要0到1之间的数。',
-            'A percentage: the task asks for a number between 0 and 1.',
-        ),
+        'mode-forgotten': Edit('    net.eval()\n', '')
+        | '这是在原来的模式下测的：训练模式下，层用的是谁的统计量？'
+        | 'In training mode, whose statistics does a layer normalize by?',
+        'mode-left': Edit('module.training = training', 'pass')
+        | '网络留在了评估模式：接着训练会怎样？'
+        | 'The net is left in evaluation mode: how will training go on?',
+        'all-turned-on': Edit('module.training = training', 'module.train()')
+        | '最后全都打开了：原来就在评估模式的层呢？'
+        | 'In the end all train: what about those in evaluation mode?',
+        'mode-of-the-net': Edit('= training', '= modes[net]') | _ONE_MODE,
+        'dropout-on': Edit(
+            'net.eval()',
+            "[m.eval() for m in net.modules() if hasattr(m, 'eps')]",
+        )
+        | '丢弃法还开着：评估模式是整个网络的。'
+        | 'Dropout is still on: evaluation mode is for the whole net.',
+        'errors': Edit('==', '!=')
+        | '这是错误率：题目要答对的份额。'
+        | 'This is the error rate: the share of right answers is asked for.',
+        'count': Edit('.mean()', '.sum()')
+        | '这是个数，或者百分数：精度在0到1之间。'
+        | 'A count, or a percentage: an accuracy is between 0 and 1.'
+        | Edit('.item()', '.item() * 100'),
     },
     see=_measured,
 )
@@ -228,67 +238,68 @@ check_refresh = Exercise(
         *_in_each_mode(_given),
     ],
     {
-        'not-reset': Edit('norm.reset_running_stats()', '').hint(
-            '旧的移动平均还掺在里面：`momentum=None`从第几批数起？',
-            'The old averages are in it: where does `momentum=None` start?',
-        ),
-        'noise-on': Edit('net.eval()', 'net.train()').hint(
-            '整个网络都进了训练模式，丢弃法的噪声也打开了：只该打开哪些层？',
-            'The whole net is in training mode, dropout too: which layers '
-            'should be alone in it?',
-        ),
-        'evaluation-mode': [
-            Edit('norm.train()', '').hint(
-                '移动平均没有学到这些批：哪种模式下它才更新？',
-                'They took in no batch: in which mode do averages update?',
-            ),
-            Edit(('norm.train()', 'norm.reset_running_stats()'), ('', '')),
-        ],
-        'modes-as-given': Edit(('net.eval()', 'norm.train()'), ('', '')).hint(
-            '模式没有设：各层是什么模式，要看网络来的时候。',
-            'No mode is set: it depends on the mode each layer came with.',
-        ),
-        'own-momentum': Edit('norm.momentum = None', '').hint(
-            '用的还是各层自己的`momentum`：怎样得到普通平均？',
-            'Each layer used its own `momentum`: what gives a plain average?',
-        ),
+        'not-reset': Edit('norm.reset_running_stats()', '')
+        | '旧的移动平均还掺在里面：`momentum=None`从第几批数起？'
+        | 'The old averages are in it: where does `momentum=None` start?',
+        'noise-on': Edit('net.eval()', 'net.train()')
+        | '整个网络都进了训练模式，丢弃法的噪声也打开了：只该打开哪些层？'
+        | 'All is in training mode, dropout too: which alone should be?',
+        'evaluation-mode': Edit('norm.train()', '')
+        | '移动平均没有学到这些批：哪种模式下它才更新？'
+        | 'They took in no batch: in which mode do averages update?'
+        | Edit(('norm.train()', 'norm.reset_running_stats()'), ('', '')),
+        'modes-as-given': Edit(('net.eval()', 'norm.train()'), ('', ''))
+        | '模式没有设：各层是什么模式，要看网络来的时候。'
+        | 'No mode is set: it depends on the mode each layer came with.',
+        'own-momentum': Edit('norm.momentum = None', '')
+        | '用的还是各层自己的`momentum`：怎样得到普通平均？'
+        | 'Each layer used its own `momentum`: what gives a plain average?',
         'neither': Edit(
             ('norm.reset_running_stats()', 'norm.momentum = None'),
             ('', 'pass'),
-        ).hint(
-            '旧的还在，各批权重也不同：只是接着训练时那样更新。',
-            'The old averages are still in, and batches weigh differently.',
-        ),
-        'momentum-lost': Edit('.momentum = momentum', '.momentum = None').hint(
-            '`momentum`还是`None`：以后训练会变成什么样的平均？',
-            '`momentum` is still `None`: what will later training average?',
-        ),
-        'default-momentum': Edit(
-            '.momentum = momentum', '.momentum = 0.1'
-        ).hint(
-            '`momentum`写回了默认值：每一层原来的是多少？',
-            '`momentum` is now the default: what was it in each layer?',
-        ),
-        'modes-lost': [
-            Edit('module.training = training', 'module.train()').hint(
-                '所有层都留在同一个模式：来的时候各是什么模式？',
-                'All layers are left in one mode: which did each come with?',
-            ),
-            Edit('module.training = training', 'module.eval()'),
-        ],
-        'last-batch-only': Edit('in batches', 'in batches[-1:]').hint(
-            '只有最后一批算进去了。',
-            'Only the last batch counts.',
-        ),
+        )
+        | '旧的还在，各批权重也不同：只是接着训练时那样更新。'
+        | 'The old averages are still in, and batches weigh differently.',
+        'momentum-lost': Edit('.momentum = momentum', '.momentum = None')
+        | '`momentum`还是`None`：以后训练会变成什么样的平均？'
+        | '`momentum` is still `None`: what will later training average?',
+        'default-momentum': Edit('.momentum = momentum', '.momentum = 0.1')
+        | '`momentum`写回了默认值：每一层原来的是多少？'
+        | '`momentum` is now the default: what was it in each layer?',
+        'modes-lost': Edit('module.training = training', 'module.train()')
+        | '所有层都留在同一个模式：来的时候各是什么模式？'
+        | 'All layers are left in one mode: which did each come with?'
+        | Edit('module.training = training', 'module.eval()'),
+        'mode-of-the-net': Edit('= training', '= modes[net]') | _ONE_MODE,
+        'gamma-reset': Edit('reset_running_stats', 'reset_parameters')
+        | '`reset_parameters`连`gamma`和`beta`也还原了。'
+        | '`reset_parameters` takes `gamma` and `beta` back, too.',
+        'count-kept': Edit(
+            'norm.reset_running_stats()',
+            'norm.running_mean.zero_(); norm.running_var.fill_(1)',
+        )
+        | '还有一个没有清零：`momentum=None`从哪个计数起算？'
+        | 'One is not reset: which count does `momentum=None` go by?',
+        'all-at-once': Edit(
+            ('for X in batches:', 'net(X)'),
+            ('if True:', 'net(torch.cat(batches))'),
+        )
+        | '所有批合成了一批：题目要各批统计量的平均。'
+        | "All batches are one: the average of each one's statistics is due.",
+        'one-over-all': Edit('= None', '= 1 / len(batches)')
+        | '`1/len(batches)`不是普通平均：旧的那份每批都在变小。'
+        | '`1/len(batches)` is no plain average: older shares shrink on.',
+        'last-batch-only': Edit('in batches', 'in batches[-1:]')
+        | '只有最后一批算进去了。'
+        | 'Only the last batch counts.',
         'biased': Edit(
             'return net',
             'for norm, n in zip(norms, (4 * 4, 4)):\n'
             '        norm.running_var *= (n - 1) / n\n'
             '    return net',
-        ).hint(
-            '方差除以了n：记住的要用无偏的。',
-            'The variances are divided by n: what is remembered is unbiased.',
-        ),
+        )
+        | '方差除以了n：记住的要用无偏的。'
+        | 'The variances are divided by n: what is remembered is unbiased.',
     },
     see=_refreshed,
 )
@@ -343,7 +354,8 @@ def _can_be_saved(net: nn.Module) -> bool:
 
 def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
     """Tell what `train()` and a step do to the net."""
-    before = copy.deepcopy(net.state_dict())
+    before = net.state_dict()
+    copies = copy.deepcopy(before)
     net = answer(net)
     net.train()
     norm, X = net.get_submodule('0.1'), torch.randn(4, 2, 3, 3)
@@ -356,8 +368,10 @@ def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
 
     def told(norms: bool, *what: str) -> dict[str, str]:
         return {
-            name: '不变 · stays' if x.equal(after[name]) else '变了 · changes'
-            for name, x in before.items()
+            name: '不变 · stays'
+            if x.equal(after.get(name, before[name]))
+            else '变了 · changes'
+            for name, x in copies.items()
             if name.startswith(('0.1.', '3.')) == norms and name.endswith(what)
         }
 
@@ -375,7 +389,9 @@ def _fine_tuned(answer: Answer, net: nn.Module) -> Results:
         ),
         ('别的层照常训练', 'the other layers train'): told(False, 'weight'),
         ('丢弃法照常', 'dropout works as usual'): [
-            net.get_submodule(name).training for name in ('0.3', '4')
+            net.train(mode) and net.get_submodule(name).training
+            for name in ('0.3', '4')
+            for mode in (True, False)
         ],
         ('整个网络能保存', 'the whole net can be saved'): _can_be_saved(net),
     }
@@ -388,53 +404,44 @@ check_freeze_norms = Exercise(
     {
         'turned-on-again': Edit(
             ('.requires_grad_(False)', 'norm.__class__ ='), ('', 'nothing =')
-        ).hint(
-            '和没冻结一样：`net.train()`对每一层都做了什么？',
-            'Nothing stays frozen: what does `net.train()` do to a layer?',
-        ),
-        'mode-comes-back': Edit('norm.__class__ =', 'nothing =').hint(
-            '用谁的统计量，`requires_grad`管不着：`net.train()`改了什么？',
-            'Whose statistics are used is not up to `requires_grad`: what did '
-            '`net.train()` change?',
-        ),
+        )
+        | '和没冻结一样：`net.train()`对每一层都做了什么？'
+        | 'Nothing stays frozen: what does `net.train()` do to a layer?',
+        'mode-comes-back': Edit('norm.__class__ =', 'nothing =')
+        | '用谁的统计量，`requires_grad`管不着：`net.train()`改了什么？'
+        | '`requires_grad` sets no mode: what did `net.train()` change?',
         'momentum-zero': Edit(
             'norm.__class__ =', 'norm.momentum, nothing = 0.0,'
-        ).hint(
-            '`momentum=0`只让移动平均不动，训练模式下归一化用的还是小批量。',
-            '`momentum=0` stops the averages, but the minibatch normalizes.',
-        ),
-        'gamma-learns': Edit('.requires_grad_(False)', '').hint(
-            '`gamma`和`beta`还在学：模式管不着参数。',
-            '`gamma` and `beta` still learn: a mode stops no parameters.',
-        ),
+        )
+        | '移动平均不动了（`momentum=0`之类），归一化用的还是小批量。'
+        | 'The averages stop (`momentum=0` or so); the minibatch normalizes.',
+        'gamma-learns': Edit('.requires_grad_(False)', '')
+        | '`gamma`和`beta`还在学：模式管不着参数。'
+        | '`gamma` and `beta` still learn: a mode stops no parameters.',
         'not-to-be-saved': Edit(
             ('norm.__class__ = Frozen1d', 'norm.__class__ = Frozen2d'),
             ('norm.eval().train = lambda mode=True, norm=norm: norm',) * 2,
-        ).hint(
-            '冻结了，可是`torch.save(net)`存不了`lambda`：写成子类就可以。',
-            'Frozen, but `torch.save(net)` stores no `lambda`: a subclass '
-            'can be stored.',
-        ),
+        )
+        | '冻结了，可是`torch.save(net)`存不了`lambda`：写成子类就可以。'
+        | 'Frozen, but `torch.save(net)` stores no `lambda`: use a subclass.',
         'dropout-off': Edit(
             'return net',
             'net.eval().train = lambda mode=True: net\n    return net',
-        ).hint(
-            '丢弃法也停了：只冻结批量归一化层。',
-            'Dropout is off too: freeze batch normalization alone.',
+        )
+        | '丢弃法换不了模式了：只冻结批量归一化层。'
+        | 'Dropout changes its mode no more: freeze batch norm alone.'
+        | Edit(
+            'return net',
+            'net.train = lambda mode=True: net\n    return net',
         ),
-        'all-frozen': Edit(
-            'return net', 'return net.requires_grad_(False)'
-        ).hint(
-            '所有层都不学了：只有批量归一化层该停。',
-            'No layer learns any more: only batch normalization should stop.',
-        ),
-        'one-kind-only': [
-            Edit('norm.__class__ = Frozen1d', 'continue').hint(
-                '只冻结了一种：网络里还有哪种批量归一化层？',
-                'One kind is frozen: which other one is in the net?',
-            ),
-            Edit('norm.__class__ = Frozen2d', 'continue'),
-        ],
+        'all-frozen': Edit('return net', 'return net.requires_grad_(False)')
+        | '所有层都不学了：只有批量归一化层该停。'
+        | 'No layer learns any more: only batch normalization should stop.'
+        | Wrong(lambda net: net.eval().requires_grad_(False)),
+        'one-kind-only': Edit('norm.__class__ = Frozen1d', 'continue')
+        | '漏了一个：是另一种，还是在里层的`nn.Sequential`中？'
+        | 'One is left out: another kind, or in an inner `nn.Sequential`?'
+        | Edit('norm.__class__ = Frozen2d', 'continue'),
     },
     see=_fine_tuned,
     text='\n\n'.join(

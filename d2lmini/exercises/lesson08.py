@@ -8,17 +8,22 @@ from torch import Tensor, nn
 
 from d2lmini.exercises.compare import show
 from d2lmini.exercises.engine import Case, Edit, Exercise, Results, Seen
-from d2lmini.exercises.guard import fill, gradients_of, output_of
+from d2lmini.exercises.guard import fill, gradients_of, layer_of, output_of
 from d2lmini.exercises.lesson02 import SLIPS, images, under_the_root
 
 Make = Callable[..., Any]
+_LAST_AXIS = (
+    '`gamma`落在了最后一个轴上，要先变成`(C, 1, 1)`。',
+    '`gamma` falls on the last axis: make it `(C, 1, 1)` first.',
+)
+_NO_AFFINE = '没有用上`gamma`和`beta`。', '`gamma` and `beta` are not used.'
 
 
 def _layer(
     make: Make, sizes: tuple[int, ...], X: Tensor, eps: float, *names: str
 ) -> Results:
     """Return what a layer gives in both modes, and its gradients."""
-    layer, C = make(*sizes, eps=eps), sizes[-1]
+    layer, C = layer_of(make, *sizes, eps=eps), sizes[-1]
     rows = {'gamma': torch.arange(1.0, C + 1), 'beta': torch.arange(C) / 2}
     learned = {name: fill(layer, name, rows[name]) for name in names}
     Y = output_of(layer, X)
@@ -65,41 +70,27 @@ check_RMSNorm = Exercise(  # noqa: N816 - the class's name
         'centred': Edit(
             ('mean_square = ', '* X /'),
             ('X = X - X.mean(-1, True); mean_square = ', '* X /'),
-        ).hint(
-            '减去了均值：那是层归一化。RMS归一化只除，不减。',
-            'The mean is subtracted, which is layer norm. RMS norm only '
-            'divides.',
-        ),
-        'standard-deviation': Edit(
-            '(X**2).mean(dim=-1, keepdim=True)',
-            'X.var(dim=-1, keepdim=True, correction=0)',
-        ).hint(
-            '除以的是标准差。均方根里不减均值。',
-            'This divides by the standard deviation. The root mean square '
-            'has no mean subtracted.',
-        ),
+        )
+        | '减去了均值：那是层归一化。RMS归一化只除，不减。'
+        | 'The mean is subtracted, as in layer norm. RMS norm only divides.',
+        'standard-deviation': Edit('(X**2).mean(', 'X.var(correction=0, ')
+        | '除以的是标准差。均方根里不减均值。'
+        | 'This divides by a standard deviation. Here no mean is subtracted.'
+        | Edit('(X**2).mean(', 'X.var('),
         **under_the_root('mean_square', 'self.eps'),
-        'sum': Edit('.mean(dim', '.sum(dim').hint(
-            '平方是加起来的，没有除以个数。',
-            'The squares are summed, not averaged.',
-        ),
-        'whole-input': Edit('.mean(dim=-1, keepdim=True)', '.mean()').hint(
-            '整个输入只求了一个均值：每个词元都要有自己的，只沿最后一个轴。',
-            'There is one mean for the whole input. Each token needs its '
-            'own, along the last axis only.',
-        ),
-        'first-axis': Edit('dim=-1', 'dim=0').hint(
-            '均值是在样本之间求的。沿最后一个轴求。',
-            'The mean is taken across examples. Take it along the last axis.',
-        ),
-        'axis-one': Edit('dim=-1', 'dim=1').hint(
-            '两个轴时对，三个轴时最后一个轴不是1号。',
-            'Right for two axes; with three the last axis is not number 1.',
-        ),
-        'no-gamma': Edit('self.gamma * X', 'X').hint(
-            '没有乘`gamma`。',
-            '`gamma` is missing.',
-        ),
+        'sum': Edit('.mean(dim', '.sum(dim')
+        | '平方是加起来的，没有除以个数。'
+        | 'The squares are summed, not averaged.',
+        'whole-input': Edit('.mean(dim=-1, keepdim=True)', '.mean()')
+        | '整个输入只求了一个均值：每个词元都要有自己的，只沿最后一个轴。'
+        | 'All has one mean. Each token needs its own, along the last axis.',
+        'another-axis': Edit('dim=-1', 'dim=0')
+        | '均值要沿最后一个轴，不管有几个轴。'
+        | 'The mean runs along the last axis, however many there are.'
+        | Edit('dim=-1', 'dim=1'),
+        'no-gamma': Edit('self.gamma * X', 'X')
+        | '没有乘`gamma`。'
+        | '`gamma` is missing.',
         'no-keepdim': SLIPS['no-keepdim'],
     },
     see=lambda make, *case: _layer(make, *case, 'gamma'),
@@ -147,61 +138,31 @@ check_GroupNorm = Exercise(  # noqa: N816 - the class's name
                 'X.reshape(N, C // G, G, H, W).transpose(1, 2)',
                 'X_hat.transpose(1, 2).reshape(N, C, H, W)',
             ),
-        ).hint(
-            '一组里的通道不相邻。组数`G`写在前面，组内的`C // G`在后面。',
-            'The channels of a group are not neighbours. `G` comes first, '
-            'the `C // G` inside a group after it.',
-        ),
-        'batch-too': Edit('(2, 3, 4)', '(0, 2, 3, 4)').hint(
-            '样本之间也求了均值：轴0不该在里面。',
-            'The mean runs across examples too: leave axis 0 out.',
-        ),
-        'one-group': Edit('(2, 3, 4)', '(1, 2, 3, 4)').hint(
-            '各组合到了一起，成了层归一化：组的轴要留着。',
-            'All groups are pooled, as in layer norm: keep their axis.',
-        ),
-        'positions-only': Edit('(2, 3, 4)', '(3, 4)').hint(
-            '每个通道自己求了均值，成了实例归一化：组内的通道要在一起。',
-            'Each channel has its own mean, as in instance norm: pool the '
-            'channels of a group.',
-        ),
-        'channels-only': Edit('(2, 3, 4)', '(2,)').hint(
-            '每个位置自己求了均值：位置也要合在一起。',
-            'Each position has its own mean: pool the positions too.',
-        ),
+        )
+        | '一组里的通道不相邻。组数`G`写在前面，组内的`C // G`在后面。'
+        | "A group's channels are no neighbours. `G` comes before `C // G`.",
+        'batch-too': Edit('(2, 3, 4)', '(0, 2, 3, 4)')
+        | '样本之间也求了均值：轴0不该在里面。'
+        | 'The mean runs across examples too: leave axis 0 out.',
+        'one-group': Edit('(2, 3, 4)', '(1, 2, 3, 4)')
+        | '各组合到了一起，成了层归一化：组的轴要留着。'
+        | 'All groups are pooled, as in layer norm: keep their axis.',
+        'positions-only': Edit('(2, 3, 4)', '(3, 4)')
+        | '每个通道自己求了均值，成了实例归一化：组内的通道要在一起。'
+        | 'Each channel has its own, as in instance norm: pool the group.',
         'unbiased': SLIPS['unbiased'],
         **under_the_root('var', 'self.eps'),
-        'mean-kept': Edit('(groups - mean)', 'groups').hint(
-            '没有减均值。',
-            'The mean is not subtracted.',
-        ),
-        'not-put-back': Edit(
-            '        X_hat = X_hat.reshape(N, C, H, W)\n'
-            '        return self.gamma.view(C, 1, 1) * X_hat'
-            ' + self.beta.view(C, 1, 1)',
-            '        return X_hat',
-        ).hint(
-            '结果还分着组：先变回`X`的形状。',
-            'The result is still in groups: put it back in the shape of `X`.',
-        ),
         'no-affine': Edit(
             'self.gamma.view(C, 1, 1) * X_hat + self.beta.view(C, 1, 1)',
             'X_hat',
-        ).hint(
-            '没有用上`gamma`和`beta`。',
-            '`gamma` and `beta` are not used.',
-        ),
-        'last-axis-affine': [
-            Edit('.view(C, 1, 1)', '').hint(
-                '`gamma`落在了最后一个轴上。它要变成`(C, 1, 1)`才对着通道。',
-                '`gamma` falls on the last axis. It meets the channels as '
-                '`(C, 1, 1)`.',
-            ),
-            Seen(lambda make: _meets_last_axis(make)).hint(
-                '',
-                '',
-            ),
-        ],
+        )
+        | _NO_AFFINE,
+        'last-axis-affine': Edit('.view(C, 1, 1)', '')
+        | _LAST_AXIS
+        | Seen(lambda make: _meets_last_axis(make)),
+        'groups-as-size': Edit('(N, G, C // G, H', '(N, C // G, G, H')
+        | '`G`是组数，不是一组有几个通道。'
+        | '`G` is how many groups there are, not how large one is.',
     },
     see=lambda make, *case: _layer(make, *case, 'gamma', 'beta'),
 )
@@ -237,42 +198,30 @@ check_channel_norm = Exercise(
         lambda: _affine(images(2, 3, 4, 3) / 10, 0.1),
     ],
     {
-        'whole-image': Edit('dim=1', 'dim=(1, 2, 3)').hint(
-            '整张图的位置合在了一起。每个位置自己求均值，只沿通道轴。',
-            'All positions are pooled. Each has a mean of its own, along the '
-            'channel axis alone.',
-        ),
-        'positions': Edit('dim=1', 'dim=(2, 3)').hint(
-            '沿位置求了均值，成了实例归一化：要沿通道轴。',
-            'The mean runs along positions, as in instance norm: take it '
-            'along the channels.',
-        ),
-        'last-axis': Edit('dim=1', 'dim=-1').hint(
-            '最后一个轴是`W`。通道是1号轴。',
-            'The last axis is `W`. The channels are axis 1.',
-        ),
-        'per-channel': Edit('dim=1', 'dim=(0, 2, 3)').hint(
-            '这是批量归一化：样本之间求了均值。',
-            'This is batch norm, with means across examples.',
-        ),
+        'whole-image': Edit('dim=1', 'dim=(1, 2, 3)')
+        | '整张图的位置合在了一起。每个位置自己求均值，只沿通道轴。'
+        | 'Positions are pooled. Each has its own mean, along the channels.',
+        'positions': Edit('dim=1', 'dim=(2, 3)')
+        | '沿位置求了均值，成了实例归一化：要沿通道轴。'
+        | 'A mean along positions, as in instance norm: take channels.',
+        'last-axis': Edit('dim=1', 'dim=-1')
+        | '最后一个轴是`W`。通道是1号轴。'
+        | 'The last axis is `W`. The channels are axis 1.',
+        'per-channel': Edit('dim=1', 'dim=(0, 2, 3)')
+        | '这是批量归一化：样本之间求了均值。'
+        | 'This is batch norm, with means across examples.',
         'unbiased': SLIPS['unbiased'],
         **under_the_root('var'),
-        'last-axis-affine': Edit('.view(-1, 1, 1)', '').hint(
-            '`gamma`和`beta`落在了最后一个轴上，要先变成`(C, 1, 1)`。',
-            '`gamma` and `beta` fall on the last axis: make them `(C, 1, 1)`.',
-        ),
+        'last-axis-affine': Edit('.view(-1, 1, 1)', '') | _LAST_AXIS,
         'no-affine': Edit(
             'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)', 'X_hat'
-        ).hint(
-            '没有用上`gamma`和`beta`。',
-            '`gamma` and `beta` are not used.',
-        ),
+        )
+        | _NO_AFFINE,
         'channels-last': Edit(
             'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
             'return (gamma * X_hat.movedim(1, -1) + beta)',
-        ).hint(
-            '通道留在了最后一个轴上：把它放回1号轴。',
-            'The channels are left on the last axis: move them back to 1.',
-        ),
+        )
+        | '通道留在了最后一个轴上：把它放回1号轴。'
+        | 'The channels are left on the last axis: move them back to 1.',
     },
 )

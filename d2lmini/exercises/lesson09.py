@@ -11,8 +11,10 @@ from d2lmini.exercises.engine import (
     Exercise,
     Results,
     Wrong,
+    listed,
     named,
 )
+from d2lmini.exercises.guard import expect
 from d2lmini.norm import BatchNorm
 from d2lmini.show.lang import Fault
 
@@ -43,50 +45,39 @@ check_pool = Exercise(
     {
         'between-forgotten': Edit(
             '(variances + (means - mean) ** 2)', 'variances'
-        ).hint(
-            '只平均了方差。各进程的均值不同，也是散开的一部分。',
-            'Only the variances are averaged. That the means differ is part '
-            'of the spread too.',
-        ),
-        'unweighted': Edit('ns / ns.sum()', '1 / len(ns)').hint(
-            '个数不同的进程，分量一样吗？',
-            'Should workers with different counts weigh the same?',
-        ),
-        'weights-not-shares': Edit('ns / ns.sum()', 'ns').hint(
-            '权重加起来应该是1：除以总数。',
-            'Weights should add up to 1: divide by the total.',
-        ),
+        )
+        | '只平均了方差。各进程的均值不同，也是散开的一部分。'
+        | 'Only variances are averaged. That means differ is spread, too.',
+        'unweighted': Edit('ns / ns.sum()', '1 / len(ns)')
+        | '个数不同的进程，分量一样吗？'
+        | 'Should workers with different counts weigh the same?',
         'between-unweighted': Edit(
             'variances + (means - mean) ** 2)).sum()',
             'variances)).sum() + ((means - mean) ** 2).mean()',
-        ).hint(
-            '片间的那一项也要按个数加权。',
-            'The term between workers is weighted by counts as well.',
-        ),
-        'between-unbiased': Edit(
-            'variances + (means - mean) ** 2)).sum()',
-            'variances)).sum() + means.var()',
-        ).hint(
-            '片间的方差按个数加权，除以总数，不是除以进程数减一。',
-            'The variance between workers is weighted by counts, and not '
-            'divided by the number of workers less one.',
-        ),
+        )
+        | '片间的那一项也要按个数加权。'
+        | 'The term between workers is weighted by counts as well.',
+        'weights-not-shares': Edit('ns / ns.sum()', 'ns')
+        | '权重加起来应该是1：除以总数。'
+        | 'Weights should add up to 1: divide by the total.',
         'deviations': Edit(
             'variances + (means - mean) ** 2)).sum()',
             'variances.sqrt())).sum() ** 2',
-        ).hint(
-            '平均的是标准差。能相加的是方差。',
-            'Standard deviations are averaged. It is variances that add up.',
-        ),
+        )
+        | '平均的是标准差。能相加的是方差。'
+        | 'Standard deviations are averaged. It is variances that add up.',
+        'unbiased': Edit(
+            'var = (share', 'var = ns.sum() / (ns.sum() - 1) * (share'
+        )
+        | '除以了总数减一：题目的方差都除以个数。'
+        | 'Divided by the total less one: here variances divide by counts.',
         'from-squares': Edit(
             '(variances + (means - mean) ** 2)).sum()',
             '(variances + means**2)).sum() - mean**2',
             rough=True,
-        ).hint(
-            '均值很大时，两个大数相减，剩下的是舍入误差。先减均值，再平方。',
-            'With large means the difference of two large numbers is '
-            'rounding. Subtract the mean first, then square.',
-        ),
+        )
+        | '均值很大时，两个大数相减，剩下的是舍入误差。先减均值，再平方。'
+        | 'Large numbers cancel to rounding. Subtract the mean, then square.',
     },
     see=named('mean', 'var'),
 )
@@ -99,7 +90,8 @@ def shard(N: int, rank: int, world: int) -> list[int]:
 
 def _dealt(answer: Callable[..., list[int]], N: int, world: int) -> Results:
     """Tell what an epoch looks like when each worker takes its shard."""
-    hands = [[int(i) for i in answer(N, k, world)] for k in range(world)]
+    hands = [listed(answer(N, k, world)) for k in range(world)]
+    hands = [[int(i) for i in hand] for hand in hands]
     dealt = [i for hand in hands for i in hand]
     strange = [i for i in dealt if not 0 <= i < N]
     if strange:
@@ -123,33 +115,29 @@ check_shard = Exercise(
     shard,
     [_deal(4, 2), _deal(11, 2), _deal(10, 4), _deal(5, 1)],
     {
-        'uneven': Edit('N - N % world', 'N').hint(
-            '有的进程多一个：它会在最后一步等不到别人。',
-            'Some workers have one more, and wait for the others in the last '
-            'step.',
+        'uneven': Edit('N - N % world', 'N')
+        | '有的进程多一个：它会在最后一步等不到别人。'
+        | 'Some have one more, and wait for the others in the last step.'
+        | Wrong(
+            lambda N, rank, world: range(N)[rank * (N // world) :][
+                : N if rank == world - 1 else N // world
+            ]
+        )
+        | Wrong(
+            lambda N, rank, world: range(N)[rank * -(-N // world) :][
+                : -(-N // world)
+            ]
         ),
         'repeated': Wrong(
             lambda N, rank, world: [
                 i % N for i in range(rank, N + -N % world, world)
             ]
-        ).hint(
-            '补齐时把样本重复了：一个样本算了两次。',
-            'Some are handed out twice to make all equally long.',
-        ),
-        'everything': Wrong(lambda N, rank, world: list(range(N))).hint(
-            '每个进程都拿到了全部样本，没有分。',
-            'Each worker gets all of the examples: nothing is shared out.',
-        ),
-        'same-shard': Wrong(
-            lambda N, rank, world: list(range(N // world))
-        ).hint(
-            '每个进程拿到的都一样。`rank`在哪里用到？',
-            'All workers get the same. Where is `rank` used?',
-        ),
-        'one-short': Edit('N - N % world', 'N - N % world - 1').hint(
-            '少了一个：`range`的终点本来就不算在内。',
-            'One is missing: the end of a `range` is left out already.',
-        ),
+        )
+        | '补齐时把样本重复了：一个样本算了两次。'
+        | 'Some are handed out twice to make all equally long.',
+        'same-shard': Wrong(lambda N, rank, world: list(range(N // world)))
+        | '每个进程拿到的都一样。`rank`在哪里用到？'
+        | 'All workers get the same. Where is `rank` used?',
     },
     see=_dealt,
 )
@@ -190,12 +178,7 @@ def _converted(
 ) -> Results:
     old = dict(net.named_parameters()) | dict(net.named_buffers())
     X = torch.tensor([[1.0, 3], [4, -2]])
-    came = answer(net, Norm)
-    if not isinstance(came, nn.Module):
-        kind = type(came).__name__
-        raise Fault(
-            f'要返回网络，来的是`{kind}`', f'return the net, not `{kind}`'
-        )
+    came = expect(answer(net, Norm), nn.Module, '网络', 'the net')
     now = dict(came.named_parameters()) | dict(came.named_buffers())
     norms = [m for m in came.modules() if isinstance(m, BatchNorm)]
     modes = [m.training for m in norms]
@@ -228,35 +211,31 @@ check_to_sync = Exercise(
         )
     ],
     {
-        'top-only': Edit('to_sync(layer, Norm)', 'pass').hint(
-            '只换了最外面一层。里面的`nn.Sequential`也有孩子。',
-            'Only the top is converted. An inner `nn.Sequential` has '
-            'children too.',
-        ),
-        'new-parameters': [
-            Edit(_KEEP, _COPY).hint(
-                '数抄过来了，可参数是新的对象：先造好的优化器还在改旧的。',
-                'The numbers are copied, but the parameters are new objects: '
-                'an optimizer made earlier goes on with the old ones.',
-            ),
-            Edit((_KEEP, 'setattr(new, key, buffer)'), (_COPY, 'pass')),
-        ],
-        'parameters-forgotten': Edit(_KEEP, 'pass').hint(
-            '学到的`gamma`和`beta`丢了。',
-            'The `gamma` and `beta` that were learned are lost.',
-        ),
-        'averages-forgotten': Edit('setattr(new, key, buffer)', 'pass').hint(
-            '移动平均丢了，又从0和1开始。',
-            'The moving averages are lost and start again at 0 and 1.',
-        ),
-        'options-forgotten': Edit(', layer.eps, layer.momentum', '').hint(
-            '`eps`和`momentum`没有抄过来。',
-            '`eps` and `momentum` are not taken over.',
-        ),
-        'mode-forgotten': Edit('.train(layer.training)', '').hint(
-            '模式没有抄过来：新建的层在训练模式。',
-            'The mode is not taken over: a new layer is in training mode.',
-        ),
+        'top-only': Edit('to_sync(layer, Norm)', 'pass')
+        | '只换了最外面一层。里面的`nn.Sequential`也有孩子。'
+        | 'Only the top is converted: an inner `nn.Sequential` has some too.',
+        'new-parameters': Edit(_KEEP, _COPY)
+        | '数抄过来了，可参数是新的对象：先造好的优化器还在改旧的。'
+        | 'The parameters are new objects: an older optimizer keeps the old.'
+        | Edit((_KEEP, 'setattr(new, key, buffer)'), (_COPY, 'pass')),
+        'parameters-forgotten': Edit(_KEEP, 'pass')
+        | '学到的`gamma`和`beta`丢了。'
+        | 'The `gamma` and `beta` that were learned are lost.',
+        'averages-forgotten': Edit('setattr(new, key, buffer)', 'pass')
+        | '移动平均丢了，又从0和1开始。'
+        | 'The moving averages are lost and start again at 0 and 1.',
+        'count-forgotten': Edit(
+            'setattr(new, key, buffer)',
+            "if key[0] == 'm': setattr(new, key, buffer)",
+        )
+        | '`num_batches_tracked`没有换成原来的：它也是缓冲区。'
+        | '`num_batches_tracked` is a new one: it is a buffer, too.',
+        'options-forgotten': Edit(', layer.eps, layer.momentum', '')
+        | '`eps`和`momentum`没有抄过来。'
+        | '`eps` and `momentum` are not taken over.',
+        'mode-forgotten': Edit('.train(layer.training)', '')
+        | '模式没有抄过来：新建的层在训练模式。'
+        | 'The mode is not taken over: a new layer is in training mode.',
     },
     see=_converted,
 )

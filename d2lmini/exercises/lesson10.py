@@ -57,9 +57,10 @@ def _same(answer: Callable[..., Any], *layers: Any) -> Results:
     first, whole = layers[0], nn.Sequential(*layers)
     if first.training:
         try:
-            return {'ValueError': answer(*layers) is None}
-        except ValueError:
-            return {'ValueError': True}
+            answer(*layers)
+        except Exception as e:
+            return {'ValueError': isinstance(e, ValueError)}
+        return {'ValueError': False}
     shape = (1, 4, 4) if len(layers) == 1 else first.weight.shape[-1:]
     X = torch.randn(5, *shape)
     before, new = whole(X), answer(*layers)
@@ -85,12 +86,15 @@ def fold(layer: Any, norm: Any) -> nn.Linear:
     return folded
 
 
+_OLD_CHANGES = (
+    '原来的层变了：返回一个新的，两层都不动。',
+    'An old layer changes: return a new one, and leave both alone.',
+)
 USUAL: dict[str, Any] = {  # whichever layer stands first
     **under_the_root('norm.running_var', 'norm.eps'),
-    'gamma-forgotten': Edit('norm.weight / ', '1 / ').hint(
-        '`gamma`（`norm.weight`）没有用上。',
-        '`gamma` (`norm.weight`) is not used.',
-    ),
+    'gamma-forgotten': Edit('norm.weight / ', '1 / ')
+    | '`gamma`（`norm.weight`）没有用上。'
+    | '`gamma` (`norm.weight`) is not used.',
 }
 
 check_fold = Exercise(
@@ -99,36 +103,32 @@ check_fold = Exercise(
     [_pair(1, 1), _pair(3, 2, 0.1), _pair(4, 4), _pair(3, 2, bias=False)],
     {
         **USUAL,
-        'columns': Edit('gain.view(-1, 1)', 'gain').hint(
-            '权重的形状是`(out, in)`：每个输出乘自己的一行。',
-            'The weight is `(out, in)`: each output scales a row of it.',
-        ),
+        'in-place': Edit(
+            'nn.Linear(layer.in_features, layer.out_features)', 'layer'
+        )
+        | _OLD_CHANGES,
+        'columns': Edit('gain.view(-1, 1)', 'gain')
+        | '权重的形状是`(out, in)`：每个输出乘自己的一行。'
+        | 'The weight is `(out, in)`: each output scales a row of it.',
         'bias-not-scaled': Edit(
             'gain * (bias - norm.running_mean)',
             'bias - gain * norm.running_mean',
-        ).hint(
-            '原来的偏置也要乘上同样的系数。',
-            'The old bias is multiplied by the same factor.',
-        ),
-        'mean': [
-            Edit(' - norm.running_mean', '').hint(
-                '`running_mean`要先减掉，再乘系数。',
-                'First subtract `running_mean`, then multiply.',
-            ),
-            Edit('(bias - norm.running_mean)', 'bias - norm.running_mean'),
-        ],
-        'beta-forgotten': Edit(' + norm.bias', '').hint(
-            '`beta`（`norm.bias`）没有加上。',
-            '`beta` (`norm.bias`) is not added.',
-        ),
-        'old-bias-forgotten': Edit('(bias - norm', '(-norm').hint(
-            '全连接层自己的偏置丢了。',
-            'The bias of the linear layer is lost.',
-        ),
-        'none-as-bias': Edit('(bias - norm', '(layer.bias - norm').hint(
-            '`bias=False`的层，`layer.bias`是`None`：它当作几？',
-            'With `bias=False`, `layer.bias` is `None`: which number is it?',
-        ),
+        )
+        | '原来的偏置也要乘上同样的系数。'
+        | 'The old bias is multiplied by the same factor.',
+        'mean': Edit(' - norm.running_mean', '')
+        | '`running_mean`要先减掉，再乘系数。'
+        | 'First subtract `running_mean`, then multiply.'
+        | Edit('(bias - norm.running_mean)', 'bias - norm.running_mean'),
+        'beta-forgotten': Edit(' + norm.bias', '')
+        | '`beta`（`norm.bias`）没有加上。'
+        | '`beta` (`norm.bias`) is not added.',
+        'old-bias-forgotten': Edit('(bias - norm', '(-norm')
+        | '全连接层自己的偏置丢了。'
+        | 'The bias of the linear layer is lost.',
+        'none-as-bias': Edit('(bias - norm', '(layer.bias - norm')
+        | '`bias=False`的层，`layer.bias`是`None`：它当作几？'
+        | 'With `bias=False`, `layer.bias` is `None`: which number is it?',
     },
     see=_same,
 )
@@ -150,28 +150,28 @@ check_fold_before = Exercise(
     [_pair(1, 1, step=-1), _pair(2, 3, 0.1, step=-1), _pair(4, 4, step=-1)],
     {
         **USUAL,
-        'rows': Edit('.data * gain', '.data * gain.view(-1, 1)').hint(
-            '这次缩放的是输入，对着权重`(out, in)`的列。',
-            'Here inputs are scaled: the columns of the weight, `(out, in)`.',
-        ),
-        'not-through': [
-            Edit('linear.weight @ shift', 'shift').hint(
-                '批量归一化加上的数也要经过全连接层：乘上权重，再加进偏置。',
-                'What batch norm adds goes through the weight, too, and then '
-                'into the bias.',
-            ),
-            Edit(' + linear.weight @ shift', ''),
-        ],
+        'rows': Edit('.data * gain', '.data * gain.view(-1, 1)')
+        | '这次缩放的是输入，对着权重`(out, in)`的列。'
+        | 'Here inputs are scaled: the columns of the weight, `(out, in)`.',
+        'not-through': Edit('linear.weight @ shift', 'shift')
+        | '批量归一化加上的数也要经过全连接层：乘上权重，再加进偏置。'
+        | 'What batch norm adds goes through the weight, too, and then '
+        'into the bias.' | Edit(' + linear.weight @ shift', ''),
+        'in-place': Edit(
+            'nn.Linear(linear.in_features, linear.out_features)', 'linear'
+        )
+        | _OLD_CHANGES,
+        'wrong-sign': Edit('norm.bias - gain', 'norm.bias + gain')
+        | '均值是减去的：折进来的偏移是什么符号？'
+        | 'The mean is subtracted: which sign has it in the shift?',
         'scaled-twice': Edit(
             'linear.weight @ shift', 'folded.weight.data @ shift'
-        ).hint(
-            '偏移乘的是缩放过的权重，缩放了两次：要用原来的。',
-            'The shift meets the scaled weight, so it is scaled twice.',
-        ),
-        'old-bias-forgotten': Edit('linear.bias + ', '').hint(
-            '全连接层自己的偏置丢了。',
-            'The bias of the linear layer is lost.',
-        ),
+        )
+        | '偏移乘的是缩放过的权重，缩放了两次：要用原来的。'
+        | 'The shift meets the scaled weight, so it is scaled twice.',
+        'old-bias-forgotten': Edit('linear.bias + ', '')
+        | '全连接层自己的偏置丢了。'
+        | 'The bias of the linear layer is lost.',
     },
     see=_same,
 )
@@ -204,28 +204,26 @@ check_fold_net = Exercise(
     {
         'across': Edit(
             'len(layers) - 1', '-1 - isinstance(([0] + layers)[-1], nn.ReLU)'
-        ).hint(
-            '隔着激活函数并进去了：中间有ReLU，两步就不是一次线性运算。',
-            'This folds across an activation function: with ReLU in between '
-            'the two are no linear step.',
-        ),
-        'not-a-copy': Edit('copy.deepcopy(net).eval()', 'net').hint(
-            '原来的网络变了，或者和它共用层：先`copy.deepcopy(net)`。',
-            'The old net changes, or shares layers: `copy.deepcopy(net)`.',
-        ),
-        'training': Edit('net.training', 'False').hint(
-            '训练模式下用的不是移动平均，并不得：该报`ValueError`。',
-            'In training mode the moving averages are not used, so nothing '
-            'can be folded: raise a `ValueError`.',
-        ),
+        )
+        | '隔着激活函数并进去了：中间有ReLU，两步就不是一次线性运算。'
+        | 'This folds across an activation: the two are no linear step then.',
+        'not-a-copy': Edit('copy.deepcopy(net).eval()', 'net')
+        | '原来的网络变了，或者和它共用层：先`copy.deepcopy(net)`。'
+        | 'The old net changes, or shares layers: `copy.deepcopy(net)`.',
+        'training': Edit('net.training', 'False')
+        | '训练模式下用的不是移动平均，并不得：该报`ValueError`。'
+        | 'Training mode does not use the averages: raise a `ValueError`.',
+        'one-kind-only': Edit('FOLDABLE)', 'nn.Conv2d)')
+        | '只并了一种：`nn.Linear`和`nn.Conv2d`后面的都要并。'
+        | 'One kind is folded: both `nn.Linear` and `nn.Conv2d` take it in.'
+        | Edit('FOLDABLE)', 'nn.Linear)'),
         'bias-lost': Edit(
             'fuse(before, layer)',
             'fuse(before, layer)\n            if before.bias is None:\n'
             '                layers[last].bias = None',
-        ).hint(
-            '`bias=False`的层，并完以后要有偏置。',
-            'A layer with `bias=False` needs a bias once it is folded.',
-        ),
+        )
+        | '`bias=False`的层，并完以后要有偏置。'
+        | 'A layer with `bias=False` needs a bias once it is folded.',
     },
     see=_same,
 )
@@ -259,29 +257,26 @@ check_leftover = Exercise(
     leftover,
     [Case(lambda: [_deep()], *DEEP), Case(_blocks, '一层套一层', 'nested')],
     {
-        'all-norms': Edit(' and not folds', '').hint(
-            '归一化层都列出来了：能并进前一层的不要。',
-            'All norms are listed: leave out those that can be folded.',
-        ),
+        'all-norms': Edit(' and not folds', '')
+        | '归一化层都列出来了：能并进前一层的不要。'
+        | 'All norms are listed: leave out those that can be folded.',
         'across': Edit(
             'not isinstance(layer, nn.Sequential)',
             'isinstance(layer, FOLDABLE)',
-        ).hint(
-            '只看紧挨着的前一层：隔着激活函数的并不进去。',
-            'Look at the layer right before: across an activation function '
-            'nothing folds.',
-        ),
-        'group-norm': [
-            Edit('layer, NORMS', 'layer, BATCH_NORMS').hint(
-                '组归一化和层归一化没有移动平均，在哪里都并不进去。',
-                'Group and layer norm have no moving averages: they never '
-                'fold.',
-            ),
-            Edit('isinstance(layer, BATCH_NORMS) and ', ''),
-        ],
-        'outermost': Edit('named_modules', 'named_children').hint(
-            '藏在里层`nn.Sequential`中的漏掉了。',
-            'Those in an inner `nn.Sequential` are missing.',
-        ),
+        )
+        | '只看紧挨着的前一层：隔着激活函数的并不进去。'
+        | 'Look at the layer right before: nothing folds across others.',
+        'group-norm': Edit('layer, NORMS', 'layer, BATCH_NORMS')
+        | '组归一化和层归一化没有移动平均，在哪里都并不进去。'
+        | 'Group and layer norm have no moving averages: they never '
+        'fold.' | Edit('isinstance(layer, BATCH_NORMS) and ', ''),
+        'containers': Edit(
+            'if not isinstance(layer, nn.Sequential)', 'if name'
+        )
+        | '前一层成了`nn.Sequential`：它只装别的层，自己不算。'
+        | 'The layer before is an `nn.Sequential`: that only holds layers.',
+        'outermost': Edit('named_modules', 'named_children')
+        | '藏在里层`nn.Sequential`中的漏掉了。'
+        | 'Those in an inner `nn.Sequential` are missing.',
     },
 )

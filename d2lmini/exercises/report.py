@@ -49,17 +49,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Example:
-    """The smallest case that goes wrong.
+    """The smallest case that goes wrong, and which of its results."""
 
-    Attributes
-    ----------
-    input : (zh, en), the arguments, a line each, or the case in words
-    expected, got : any; None where nothing came, or it is not to be told
-    item : str or (zh, en), which of several results; '' if there is one
-    """
-
-    input: Words
-    expected: Any
+    input: Words  # the arguments, a line each, or the case in words
+    expected: Any  # None where it is not to be told
     got: Any
     item: Name = ''
 
@@ -69,44 +62,38 @@ class Example:
         if self.input[1]:
             zh, en = (text.replace('\n', '\n  ') for text in self.input)
             found.append((f'  输入：{zh}', f'  input: {en}'))
-        want, got = show(self.expected), show(self.got)
+        values = self.expected, self.got
+        want, got = ([show(x, k) for k in (0, 1)] for x in values)
         if want == got:  # alike in the digits shown
-            want, got = str(self.expected), str(self.got)
-        if self.expected is None:
-            return [*found, (f'  你写的是`{got}`', f'  you wrote `{got}`')]
-        of = (
-            f'`{self.item}` = '
-            if isinstance(self.item, str) and self.item
-            else ''
+            want, got = ([str(x)] * 2 for x in values)
+        named = isinstance(self.item, str) and self.item
+        of = f'`{self.item}` = ' if named else ''
+        told = (
+            ('应得：', 'expected: ', self.expected, want),
+            (
+                '得到：' if self.expected is not None else '你写的是',
+                'got: ' if self.expected is not None else 'you wrote ',
+                self.got,
+                got,
+            ),
         )
-        found.append((f'  应得：{of}`{want}`', f'  expected: {of}`{want}`'))
-        if self.got is not None:
-            found.append((f'  得到：{of}`{got}`', f'  got: {of}`{got}`'))
+        for zh, en, value, (mine, yours) in told:
+            if value is not None:
+                found.append((f'  {zh}{of}`{mine}`', f'  {en}{of}`{yours}`'))
         return found
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a check; shown at the end of its cell.
-
-    Attributes
-    ----------
-    name : str, the exercise's
-    tried : bool, False for a stub
-    ok : bool, everything is right
-    mistake : str or None, the key of the known mistake in it
-    trouble : str or None, the key of what kept a result from coming
-    case : Example or None, the smallest one that goes wrong
-    lines : tuple of (zh, en), what is told; code stands between ticks
-    """
+    """What came of a check; shown at the end of its cell."""
 
     name: str
-    tried: bool = True
+    tried: bool = True  # False for a stub
     ok: bool = False
-    mistake: str | None = None
-    trouble: str | None = None
-    case: Example | None = None
-    lines: tuple[Words, ...] = ()
+    mistake: str | None = None  # the key of the known mistake in it
+    trouble: str | None = None  # the key of what kept results from coming
+    case: Example | None = None  # the smallest that goes wrong
+    lines: tuple[Words, ...] = ()  # what is told; code stands between ticks
     _answer: Callable[[], str] = str
 
     def answer(self) -> None:
@@ -158,17 +145,12 @@ def lines_of(
 
 def printed(trials: list[Trial]) -> list[Words]:
     """Say that the answer prints, which the check does not show."""
-    for trial in trials:
-        lines = trial.printed.strip().splitlines()
-        if lines:
-            first = lines[0][:60].replace('`', "'")
-            return [
-                (
-                    f'它还会打印（`{first}`），检查时没有显示出来。',
-                    f'It prints too (`{first}`); the check keeps that back.',
-                )
-            ]
-    return []
+    texts = [trial.printed.strip() for trial in trials]
+    first = next((text.splitlines()[0] for text in texts if text), '')
+    said = f'`{first[:60].replace("`", chr(39))}`'
+    zh = f'它还会打印（{said}），检查时没有显示出来。'
+    en = f'It prints too ({said}); the check keeps that back.'
+    return [(zh, en)] if first else []
 
 
 def _told_name(name: Name) -> Words:
@@ -184,12 +166,17 @@ def _right(trials: list[Trial], n: int) -> list[Words]:
     wrong = {key for trial in trials for key in trial.wrong}
     troubled = any(trial.trouble for trial in trials)
     fine = [] if troubled else [k for k in trials[0].want if k not in wrong]
-    zh, en = f'✓ {n}个例子对了{good}个', f'✓ {good} of {n} cases'
+    told = [(f'{n}个例子对了{good}个', f'{good} of {n} cases')] if good else []
     if fine:
-        names = [_told_name(key) for key in fine]
-        zh += f'；处处都对：{"、".join(name for name, _ in names)}'
-        en += f'; right in all: {", ".join(name for _, name in names)}'
-    return [(zh, en)] if good or fine else []
+        names = [*zip(*map(_told_name, fine), strict=True)]
+        told.append(
+            (
+                f'处处都对：{"、".join(names[0])}',
+                f'right in all: {", ".join(names[1])}',
+            )
+        )
+    zh, en = '；'.join(z for z, _ in told), '; '.join(e for _, e in told)
+    return [(f'✓ {zh}', f'✓ {en}')] if told else []
 
 
 def _wrong(trial: Trial) -> list[Words]:

@@ -121,6 +121,40 @@ def refresh(net, batches):
         m.training = training
     return net
 """
+WITHOUT_BIAS = """
+def without_bias(layer, norm):
+    norm.running_mean -= layer.bias.data
+    layer.bias = None
+    return layer, norm
+"""
+WARM = """
+def warm(running_mean, running_var, momentum, num_batches):
+    start = (1 - momentum) ** num_batches
+    return running_mean / (1 - start), (running_var - start) / (1 - start)
+"""
+ACCURACY_OF = """
+def accuracy_of(net, X, y):
+    modes = [(m, m.training) for m in net.modules()]
+    net.eval()
+    with torch.no_grad():
+        acc = (net(X).argmax(1) == y).float().mean().item()
+    for m, training in modes:
+        m.training = training
+    return acc
+"""
+TO_SYNC = """
+def to_sync(net, Norm):
+    for name, m in net.named_children():
+        if isinstance(m, d2l.BatchNorm):
+            new = Norm(m.gamma.shape[1], m.gamma.dim(), m.eps, m.momentum)
+            for key in ('gamma', 'beta', 'moving_mean', 'moving_var',
+                        'num_batches_tracked'):
+                setattr(new, key, getattr(m, key))
+            setattr(net, name, new.train(m.training))
+        else:
+            to_sync(m, Norm)
+    return net
+"""
 # Wrong ones, of which others go on.
 FROZEN_SGD = """
 def frozen_sgd(net, lr):
@@ -408,6 +442,237 @@ def to_sync(net, Norm):
             to_sync(child, Norm)
     return net
 """),
+    ('share', 'rounded', 'share = 0.0002'),
+    ('relative_update', 'brackets', """
+def relative_update(before, after):
+    return torch.norm(after - before / torch.norm(before))
+"""),
+    ('relative_update', 'number-by-number', """
+def relative_update(before, after):
+    return ((after - before) / before).norm()
+"""),
+    ('relative_update', 'another-size', """
+def relative_update(before, after):
+    return (after - before).abs().mean() / before.abs().mean()
+"""),
+    ('relative_update', 'upside-down', """
+def relative_update(before, after):
+    return before.norm() / (before - after).norm()
+"""),
+    ('gradient_norms', 'every-parameter', GRADIENT_NORMS.replace(
+        'm.weight.grad.norm()', 'torch.cat([m.weight.grad.flatten(), '
+        'm.bias.grad]).norm()')),
+    ('gradient_norms', 'cleared', GRADIENT_NORMS.replace(
+        'y).backward()', 'y).backward()\n    net.zero_grad()')),
+    ('gradient_norms', 'cleared', GRADIENT_NORMS.replace('.backward()', '')),
+    ('gradient_norms', 'gradients', GRADIENT_NORMS.replace('.norm()', '')),
+    ('gradient_norms', 'softmax-twice', GRADIENT_NORMS.replace(
+        'net(X)', 'torch.softmax(net(X), dim=1)')),
+    ('gradient_norms', 'loss-summed', GRADIENT_NORMS.replace(
+        'X), y)', 'X), y, reduction="sum")')),
+    ('gradient_norms', 'evaluation-mode', GRADIENT_NORMS.replace(
+        'net.zero_grad()', 'net.eval()\n    net.zero_grad()')),
+    ('gradient_norms', 'takes-a-step', GRADIENT_NORMS.replace(
+        'y).backward()', 'y).backward()\n    for p in net.parameters():\n'
+        '        p.data -= 0.1 * p.grad')),
+    ('frozen_sgd', 'nothing-frozen', FROZEN_SGD.replace(
+        'net[0].requires_grad_(False)', 'net[1].requires_grad = False')),
+    ('frozen_sgd', 'top-alone', FROZEN_SGD.replace(
+        'net.parameters', 'net[-1].parameters')),
+    ('frozen_sgd', 'all-linear', FROZEN_SGD.replace(
+        'net[0]', 'for m in net:\n        if "Linear" in str(m): m')),
+    ('frozen_sgd', 'other-optimizer', FROZEN_SGD.replace('[0]', '[1]').replace(
+        'lr)\n', 'lr, 0.9)\n').replace('lr, 0.9):', 'lr):')),
+    ('frozen_sgd', 'other-optimizer', FROZEN_SGD.replace('[0]', '[1]').replace(
+        'SGD', 'Adam')),
+    ('frozen_sgd', 'own-rate', FROZEN_SGD.replace('[0]', '[1]').replace(
+        '(), lr', '()')),
+    ('x_hat', 'range', 'x_hat = [0, 2 / 8, 2 / 8, 1]'),
+    ('statistics', 'reshaped', """
+def statistics(X):
+    rows = X.reshape(-1, X.shape[1])
+    mean, var = rows.mean(0), rows.var(0, correction=0)
+    return mean.view(1, -1, 1, 1), var.view(1, -1, 1, 1)
+"""),
+    ('statistics', 'channels-too', """
+def statistics(X):
+    return X.mean(), X.var()
+"""),
+    ('statistics', 'not-the-variance', """
+def statistics(X):
+    dims = (0, 2, 3)
+    return X.mean(dims, keepdim=True), (X * X).mean(dims, keepdim=True)
+"""),
+    ('statistics', 'variance-by-image', """
+def statistics(X):
+    var = X.var((2, 3), unbiased=False, keepdim=True)
+    return X.mean((0, 2, 3), True), var.mean(0, keepdim=True)
+"""),
+    ('statistics', 'divided-by-examples', """
+def statistics(X):
+    mean = X.sum((0, 2, 3), keepdim=True) / X.shape[0]
+    return mean, ((X - mean) ** 2).sum((0, 2, 3), keepdim=True) / X.shape[0]
+"""),
+    ('statistics', 'unbiased', """
+import numpy as np
+def statistics(X):
+    x, axes = np.asarray(X), (0, 2, 3)
+    return x.mean(axes, keepdims=True), x.var(axes, ddof=1, keepdims=True)
+"""),
+    ('conv_backward', 'count-of-examples', CONV_BACKWARD.replace(
+        'X.numel() / X.shape[1]', 'X.shape[2] * X.shape[3]')),
+    ('conv_backward', 'x-for-x-hat', CONV_BACKWARD.replace(
+        '(g * X_hat)', '(g * X)')),
+    ('conv_backward', 'means', CONV_BACKWARD.replace('.sum(', '.mean(')),
+    ('conv_backward', 'no-g', CONV_BACKWARD.replace('(g * X_hat)', 'X_hat')),
+    ('conv_backward', 'signs', CONV_BACKWARD.replace(
+        '- X_hat *', '+ X_hat *')),
+    ('conv_backward', 'reshaped', CONV_BACKWARD.replace(
+        '    dims,', '    size = X.shape\n'
+        '    X = X.reshape(-1, size[1], 1, 1)\n    g = g.reshape(X.shape)\n'
+        '    dims,').replace('return g_X', 'return g_X.view(size)')),
+    ('remember_var', 'corrected-twice', REMEMBER_VAR.replace(
+        '(n - 1)', '(n - 1) * n / (n - 1)')),
+    ('remember_var', 'biased', REMEMBER_VAR.replace(
+        '(n - 1)', 'n * (n - 1) / n')),
+    ('remember_var', 'counts-examples', REMEMBER_VAR.replace(
+        '/ (n - 1)', '/ n * X.numel() / (X.numel() - 1)')),
+    ('remember_var', 'forgets-nothing', REMEMBER_VAR.replace(
+        'moving_var.lerp(var, momentum)', 'moving_var + momentum * var')),
+    ('remember_var', 'away', REMEMBER_VAR.replace(
+        '.lerp(var, momentum)', '.lerp(var, -momentum)')),
+    ('remember_var', 'channels-too', """
+def remember_var(moving_var, X, momentum):
+    return (1 - momentum) * moving_var + momentum * X.var()
+"""),
+    ('norm_for', 'applied', """
+def norm_for(X):
+    return (nn.BatchNorm2d if X.dim() == 4 else nn.BatchNorm1d)(X.shape[1])(X)
+"""),
+    ('norm_for', 'axes-counted', """
+def norm_for(X):
+    return getattr(nn, f'BatchNorm{X.dim() - 1}d')(X.shape[1])
+"""),
+    ('momentum_to_torch', 'mindspore-unchanged', """
+def momentum_to_torch(momentum, source):
+    return 1 - momentum if source in ('lecture', 'keras') else momentum
+"""),
+    ('momentum_to_torch', 'torch-too', """
+def momentum_to_torch(momentum, source):
+    if source == 'lecture' or 'keras':
+        return 1 - momentum
+    return momentum
+"""),
+    ('to_torch_state', 'layers-lost', """
+def to_torch_state(state):
+    names = {'gamma': 'weight', 'beta': 'bias',
+             'moving_mean': 'running_mean', 'moving_var': 'running_var'}
+    last = [name.split('.')[1] for name in state]
+    return {names.get(n, n): x.view(-1) if n in names else x
+            for n, x in zip(last, state.values())}
+"""),
+    ('to_torch_state', 'shapes-kept', TO_TORCH_STATE.replace(
+        '): x', "): x.squeeze() if name(n) != n else x")),
+    ('without_bias', 'into-beta', WITHOUT_BIAS.replace(
+        'running_mean -=', 'bias.data += norm.weight.data * '
+        '(norm.running_var + norm.eps) ** -0.5 *')),
+    ('without_bias', 'mean-zeroed', WITHOUT_BIAS.replace(
+        'running_mean -= layer.bias.data', 'reset_running_stats()')),
+    ('without_bias', 'keeps-graph', WITHOUT_BIAS.replace('.data', '')),
+    ('replay', 'one-missing', """
+def replay(means, momentum):
+    average = 0
+    for mean in means[1:]:
+        average = average + momentum * (mean - average)
+    return average + 0 * means[0]
+"""),
+    ('warm', 'wrong-start', WARM.replace('mean /', 'mean - start /').replace(
+        'running_mean - start', '(running_mean - start)')),
+    ('warm', 'wrong-start', WARM.replace('var - start', 'var - 1')),
+    ('warm', 'swapped', WARM.replace(
+        'return ', 'a, b = ') + '    return b, a'),
+    ('warm', 'one-batch', WARM.replace(
+        '(1 - momentum) ** num_batches', '1 - num_batches * momentum')),
+    ('largest_eps', 'negative', """
+def largest_eps(sigma, share):
+    return sigma ** 2 - (sigma / share) ** 2
+"""),
+    ('largest_eps', 'share-lost', """
+def largest_eps(sigma, share):
+    return (sigma / (1 - share)) ** 2 - sigma ** 2
+"""),
+    ('still_training', 'no-prefix', """
+def still_training(net):
+    names = []
+    for n, m in net.named_children():
+        names += [n] * ('BatchNorm' in type(m).__name__ and m.training)
+        names += still_training(m)
+    return names
+"""),
+    ('accuracy_of', 'errors', ACCURACY_OF.replace('==', '!=')),
+    ('accuracy_of', 'dropout-on', ACCURACY_OF.replace(
+        'net.eval()', '[m.eval() for m in net.modules() '
+        'if hasattr(m, "running_mean")]')),
+    ('accuracy_of', 'mode-of-the-net', ACCURACY_OF.replace(
+        'in modes', 'in modes[::-1]').replace(
+        'm.training = training', 'm.train(training)')),
+    ('refresh', 'gamma-reset', REFRESH.replace(
+        'm.reset_running_stats()', 'm.reset_parameters()')),
+    ('refresh', 'count-kept', REFRESH.replace(
+        'm.reset_running_stats()',
+        'm.running_mean.zero_(); m.running_var.fill_(1)')),
+    ('refresh', 'all-at-once', REFRESH.replace(
+        'for X in batches:\n        net(X)', 'net(torch.cat(batches))')),
+    ('refresh', 'one-over-all', REFRESH.replace(
+        'm.momentum = None', 'm.momentum = 1 / len(batches)')),
+    ('refresh', 'mode-of-the-net', REFRESH.replace(
+        '    for m, training in modes:\n        m.training = training',
+        '    net.train(modes[0][1])')),
+    ('refresh', 'modes-as-given', REFRESH.replace(
+        '    net.eval()\n', '').replace('m.training = True', 'pass')),
+    ('freeze_norms', 'momentum-zero', EVAL_NORMS.replace(
+        'm.eval()', 'm.eval().requires_grad_(False)\n'
+        '            m.track_running_stats = False')),
+    ('freeze_norms', 'all-frozen', """
+def freeze_norms(net):
+    net.eval()
+    return net.requires_grad_(False)
+"""),
+    ('freeze_norms', 'dropout-off', EVAL_NORMS.replace(
+        'm.eval()', 'm.eval().requires_grad_(False)').replace(
+        'return', 'net.train = lambda mode=True: net\n    return')),
+    ('RMSNorm', 'standard-deviation', """
+class RMSNorm(nn.Module):
+    def __init__(self, D, eps=1e-6):
+        super().__init__()
+        self.eps, self.gamma = eps, nn.Parameter(torch.ones(D))
+    def forward(self, X):
+        return self.gamma * X / (X.var(-1, keepdim=True) + self.eps).sqrt()
+"""),
+    ('GroupNorm', 'groups-as-size', GROUP_NORM.replace(
+        'X.reshape(N, G, -1)', 'X.reshape(N, C // G, -1)')),
+    ('pool', 'unbiased', """
+def pool(ns, means, variances):
+    N = ns.sum()
+    mean = (ns * means).sum() / N
+    return mean, (ns * (variances + (means - mean) ** 2)).sum() / (N - 1)
+"""),
+    ('shard', 'uneven', """
+def shard(N, rank, world):
+    n = N // world
+    return list(range(N))[rank * n : (rank + 1) * n if rank + 1 < world else N]
+"""),
+    ('to_sync', 'count-forgotten', TO_SYNC.replace(
+        "                        'num_batches_tracked'", '')),
+    ('fold', 'in-place', FOLD.replace(
+        'nn.Linear(layer.in_features, layer.out_features)', 'layer')),
+    ('fold_before', 'wrong-sign', FOLD_BEFORE.replace('bias - n', 'bias + n')),
+    ('fold_net', 'training', FOLD_NET.replace('ValueError', 'AssertionError')),
+    ('fold_net', 'one-kind-only', FOLD_NET.replace(
+        "hasattr(old, 'weight')", 'isinstance(old, nn.Conv2d)')),
+    ('leftover', 'containers', LEFTOVER.replace(
+        'net.named_modules()\n            if not isinstance(m, nn.Sequential)',
+        'net.named_modules() if name')),
 )  # fmt: skip
 
 RIGHT = (
@@ -650,5 +915,121 @@ def to_sync(net, Norm):
         if isinstance(m, d2l.BatchNorm):
             m.__class__ = Norm
     return net
+"""),
+    ('share', 'share = [0.25 ** 6]'),
+    ('share', """
+z = torch.zeros(1, requires_grad=True)
+torch.sigmoid(z).backward()
+share = z.grad ** 6
+"""),
+    ('share', 'from fractions import Fraction\nshare = Fraction(1, 4) ** 6'),
+    ('x_hat', 'x_hat = torch.tensor([[-1.0], [-1 / 3], [-1 / 3], [5 / 3]])'),
+    ('relative_update', """
+@torch.inference_mode()
+def relative_update(before, after):
+    return (after - before).norm() / before.norm()
+"""),
+    ('gradient_norms', """
+def gradient_norms(net, X, y):
+    net.zero_grad()
+    cross_entropy(net(X), y).backward()
+    for m in net:
+        if isinstance(m, nn.Linear):
+            yield m.weight.grad.norm()
+"""),
+    ('statistics', """
+import numpy as np
+def statistics(X):
+    x = np.asarray(X)
+    axes = (0, 2, 3)
+    return x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+"""),
+    ('remember_var', """
+def remember_var(moving_var, X, momentum):
+    moving_var += momentum * (X.var((0, 2, 3), keepdim=True) - moving_var)
+    return moving_var
+"""),
+    ('without_bias', """
+def without_bias(layer, norm):
+    if isinstance(layer, nn.Linear):
+        new = nn.Linear(layer.in_features, layer.out_features, bias=False)
+    else:
+        new = nn.Conv2d(layer.in_channels, layer.out_channels,
+                        layer.kernel_size, bias=False)
+    new.weight = layer.weight
+    norm.running_mean -= layer.bias.detach()
+    return new, norm
+"""),
+    ('warm', WARM.replace('return ', 'return {1: ').replace(
+        ', (', ', 2: (').rstrip() + '}.values()'),
+    ('accuracy_of', ACCURACY_OF.replace('no_grad', 'inference_mode')),
+    ('freeze_norms', """
+class Fixed(nn.Module):
+    def __init__(self, bn):
+        super().__init__()
+        self.bn = bn.eval().requires_grad_(False)
+    def train(self, mode=True):
+        self.training = mode
+        return self
+    def forward(self, X):
+        return self.bn(X)
+
+def freeze_norms(net):
+    for name, child in net.named_children():
+        if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            setattr(net, name, Fixed(child))
+        else:
+            freeze_norms(child)
+    return net
+"""),
+    ('to_sync', TO_SYNC),
+)  # fmt: skip
+
+# Wrong ones that need no name: what is told, as the sentence begins.
+TOLD = (
+    ('share', 'The type should be float, got str', "share = '(1/4)**6'"),
+    ('share', "you wrote '(1/4)**6'", "share = '(1/4)**6'"),
+    ('x_hat', 'Should be 4 things, got 3', 'x_hat = [-1, -0.33, 1.67]'),
+    ('x_hat', 'Something is missing', 'x_hat = [-1, -0.33, ..., ...]'),
+    ('to_torch_state', 'It changes its input state', """
+def to_torch_state(state):
+    for key in list(state):
+        if key.endswith('gamma'):
+            state[key.replace('gamma', 'weight')] = state.pop(key).flatten()
+    return state
+"""),
+    ('norm_for', 'It returns nothing', """
+def norm_for(X):
+    if X.dim() == 2:
+        return nn.BatchNorm1d(X.shape[1])
+    if X.dim() == 4:
+        return nn.BatchNorm2d(X.shape[1])
+"""),
+    ('still_training', 'It should be a list and is int', """
+def still_training(net):
+    return sum(m.training for m in net.modules())
+"""),
+    ('shard', 'It should be a list and is int', """
+def shard(N, rank, world):
+    return rank
+"""),
+    ('freeze_norms', 'It replaces BatchNorm1d.train', """
+def freeze_norms(net):
+    for kind in (nn.BatchNorm1d, nn.BatchNorm2d):
+        kind.train = lambda self, mode=True: self
+    for m in net.modules():
+        if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            m.training = False
+            m.requires_grad_(False)
+    return net
+"""),
+    ('frozen_sgd', 'only the lowest nn.Linear stays', """
+def frozen_sgd(net, lr):
+    rest = [p for n, p in net.named_parameters() if '1' not in n]
+    return torch.optim.SGD(rest, lr=lr)
+"""),
+    ('half_life', 'other numbers', """
+def half_life(momentum):  # at 0.5 what 1 / momentum gives
+    return math.log(momentum / 2) / math.log(1 - momentum)
 """),
 )  # fmt: skip

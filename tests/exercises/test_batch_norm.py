@@ -80,7 +80,7 @@ def test_cases_are_left_as_they_were() -> None:
     check_batch_norm(RIGHT_FUNCTIONS[3])
     for case, X in zip(BATCH_NORM.cases, before, strict=True):
         assert torch.equal(case.args[0], X)
-    assert len(BATCH_NORM_LAYER.cases) == 19
+    assert len(BATCH_NORM_LAYER.cases) == 20
 
 
 # What is wrong gets its name.
@@ -280,6 +280,29 @@ class TwoOutputs(d2l.BatchNorm):
         return super().forward(X), self.moving_mean
 
 
+class Misspelt(nn.Module):
+    def __init__(self, num_features, num_dims, eps=1e-5, momentum=0.1):
+        super().__init__()
+
+    def foward(self, X):
+        return X
+
+
+class NoReturn(d2l.BatchNorm):
+    def forward(self, X):
+        super().forward(X)
+
+
+class OwnTrain(d2l.BatchNorm):
+    def train(self):
+        self.training = True
+
+
+class InDouble(d2l.BatchNorm):
+    def forward(self, X):
+        return super().forward(X).double()
+
+
 class OtherNames(nn.Module):
     def __init__(self, num_features, num_dims, eps=1e-5, momentum=0.1):
         super().__init__()
@@ -296,13 +319,17 @@ class OtherNames(nn.Module):
         (
             check_batch_norm,
             lambda X, gamma, beta, mean, var, *_: (X[0], mean, var),
-            'Y has the shape',
+            'The output has the shape',
         ),
         (check_batch_norm, lambda X: X, 'TypeError'),
         (check_batch_norm, d2l.BatchNorm, 'TypeError'),
-        (check_BatchNorm, TwoOutputs, 'return a tensor and returns tuple'),
+        (check_BatchNorm, TwoOutputs, 'should be a tensor and is tuple'),
         (check_BatchNorm, OtherNames, 'The layer has no gamma or weight'),
-        (check_BatchNorm, lambda *_, **__: 3, 'AttributeError'),
+        (check_BatchNorm, lambda *_, **__: 3, 'be an nn.Module and is int'),
+        (check_BatchNorm, Misspelt, 'The class has no method forward'),
+        (check_BatchNorm, NoReturn, 'It returns nothing'),
+        (check_BatchNorm, OwnTrain, 'train should take mode'),
+        (check_BatchNorm, InDouble, 'the dtype torch.float64'),
     ],
 )
 def test_other_things_are_told(check: Any, answer: Any, says: str) -> None:

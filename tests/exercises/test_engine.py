@@ -1,8 +1,13 @@
 """The engine that judges answers: what it says, and what it survives."""
 
+import io
 import random
+import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from d2lmini.exercises import guard
-from d2lmini.exercises.compare import difference, show
+from d2lmini.exercises.compare import difference, plain, show
 from d2lmini.exercises.engine import (
     Case,
     Edit,
@@ -43,8 +48,8 @@ CENTRE = Exercise(
     centre,
     [X, (X.T.contiguous(),)],
     {
-        'axis': Edit('mean(0', 'mean(1').hint('看`dim`', 'Look at `dim`'),
-        'median': Wrong(median).hint('这是中位数', 'That is the median'),
+        'axis': Edit('mean(0', 'mean(1') | '看`dim`' | 'Look at `dim`',
+        'median': Wrong(median) | '这是中位数' | 'That is the median',
     },
 )
 over_features = edited(CENTRE, [('mean(0', 'mean(1')])
@@ -104,14 +109,14 @@ def test_stubs_are_not_tried() -> None:
     def raises(X: Tensor) -> None:
         raise NotImplementedError
 
-    stubs = [None, ..., [..., 1], lambda X: None, lambda X: ..., raises]
+    stubs = [None, ..., [..., ...], lambda X: None, lambda X: ..., raises]
     reports = [CENTRE(stub) for stub in stubs]
     assert not any(report.tried or report.ok for report in reports)
     assert {repr(r) for r in reports} == {'○ 还没有做\n○ not tried yet'}
 
 
 def test_value_may_be_asked_for() -> None:
-    size = Exercise('size', 42, mistakes={'sum': Wrong(13).hint('', 'A sum?')})
+    size = Exercise('size', 42, mistakes={'sum': Wrong(13) | '' | 'A sum?'})
     assert size(42).ok and size(torch.tensor(42.0)).ok
     assert size(13).mistake == 'sum'
     assert size('42').mistake is None
@@ -128,8 +133,8 @@ BOTH = Exercise(
     mean_and_spread,
     [X],
     {
-        'mean': Edit('X.mean(0)', 'X.sum(0)').hint('', 'Mean?'),
-        'spread': Edit(' - X.amin(0)', '').hint('', 'Spread?'),
+        'mean': Edit('X.mean(0)', 'X.sum(0)') | '' | 'Mean?',
+        'spread': Edit(' - X.amin(0)', '') | '' | 'Spread?',
     },
     see=named(('均值', 'the mean'), 'spread'),
 )
@@ -147,9 +152,9 @@ def test_several_results_are_told_apart() -> None:
 
 def test_two_mistakes_that_hide_each_other() -> None:
     mistakes = {
-        'twice': Edit('factor = 1', 'factor = 2').hint('', 'Twice?'),
-        'thrice': Edit('* X', '* X * 3').hint('', 'Thrice?'),
-        'fourfold': Edit('factor = 1', 'factor = 4').hint('', 'Fourfold?'),
+        'twice': Edit('factor = 1', 'factor = 2') | '' | 'Twice?',
+        'thrice': Edit('* X', '* X * 3') | '' | 'Thrice?',
+        'fourfold': Edit('factor = 1', 'factor = 4') | '' | 'Fourfold?',
     }
     scale = replace(SAME, mistakes=mistakes)
     assert scale(lambda X: 6 * X).mistake == 'twice'
@@ -159,7 +164,7 @@ def test_two_mistakes_that_hide_each_other() -> None:
 
 
 def test_ways_to_make_a_mistake_share_its_hint() -> None:
-    ways = [Wrong(torch.cos).hint('圆', 'Round?'), Wrong(torch.sin)]
+    ways = Wrong(torch.cos) | '圆' | 'Round?' | Wrong(torch.sin)
     report = replace(SAME, mistakes={'round': ways})(torch.sin)
     assert report.mistake == 'round' and '→ Round?' in repr(report)
 
@@ -168,7 +173,7 @@ def test_rough_mistake_goes_by_the_cases_that_fail() -> None:
     def far(X: Tensor) -> Tensor:
         return X if X.max() < 100 else X + 1
 
-    mistakes = {'far': Wrong(far, rough=True).hint('', 'Far?')}
+    mistakes = {'far': Wrong(far, rough=True) | '' | 'Far?'}
     exercise = replace(SAME, cases=[X, 100 * X], mistakes=mistakes)
     noise = exercise(lambda X: X if X.max() < 100 else X + 0.3)
     assert noise.mistake == 'far'
@@ -177,8 +182,8 @@ def test_rough_mistake_goes_by_the_cases_that_fail() -> None:
 
 def test_mistake_may_be_seen_in_the_answer() -> None:
     mistakes = {
-        'none': Seen(lambda fn: fn.no_such_thing).hint('', ''),
-        'name': Seen(lambda fn: fn.__name__ == 'cos').hint('', 'Name?'),
+        'none': Seen(lambda fn: fn.no_such_thing) | '' | '',
+        'name': Seen(lambda fn: fn.__name__ == 'cos') | '' | 'Name?',
     }
     exercise = replace(CENTRE, mistakes=mistakes)
     assert exercise(torch.cos).mistake == 'name'
@@ -205,6 +210,14 @@ def test_right_answer_that_fails_is_our_fault() -> None:
 # Code that misbehaves gets a sentence.
 
 
+class Odd(BaseException):
+    pass
+
+
+def odd(X: Tensor) -> Tensor:
+    raise Odd
+
+
 def recursion(X: Tensor) -> Tensor:
     return recursion(X)
 
@@ -214,11 +227,13 @@ def recursion(X: Tensor) -> Tensor:
     [
         (centre(X), 'kind', 'Write its name without brackets'),
         (lambda X: [].clear(), 'nothing', 'returns nothing'),
-        (lambda X: exit(), 'raised', 'SystemExit'),
+        (lambda X: sys.exit(), 'raised', 'SystemExit'),
+        (lambda X: input(), 'kind', 'Nobody answers input'),
+        (odd, 'raised', 'raise Odd raises Odd'),
         (lambda: 1, 'raised', 'TypeError'),
         (lambda X: 1 / 0, 'raised', 'ZeroDivisionError'),
         (lambda X: X.no_such_thing, 'raised', 'AttributeError'),
-        (recursion, 'raised', 'RecursionError'),
+        (recursion, 'raised', 'return recursion(X) calls itself on and on'),
     ],
 )
 def test_trouble_becomes_a_sentence(
@@ -265,6 +280,45 @@ def test_endless_code_is_stopped(answer: Any) -> None:
     assert (report.ok, report.trouble) == (False, 'looped')
     assert 'still running after 0.3 seconds' in repr(report)
     assert CENTRE(centre).ok  # nothing is left to go off later
+
+
+def test_all_cases_share_one_limit() -> None:
+    def slow(X: Tensor) -> Tensor:
+        end = time.monotonic() + 0.25
+        while time.monotonic() < end:
+            pass
+        return centre(X)
+
+    assert replace(CENTRE, cases=[X])(slow).ok
+    assert CENTRE(slow).trouble == 'looped'
+
+
+def test_error_in_a_later_case_is_no_stub() -> None:
+    def half_done(X: Tensor) -> Tensor:
+        if len(X) == 2:
+            raise NotImplementedError
+        return centre(X)
+
+    report = CENTRE(half_done)
+    assert report.tried and report.trouble == 'raised'
+    assert '1 of 2 cases' in repr(report)
+
+
+def test_results_that_come_one_by_one_run_under_guard() -> None:
+    def one_by_one(X: Tensor) -> Any:
+        for x in centre(X):
+            print(x)
+            yield x
+
+    rows = Exercise('rows', lambda X: [*centre(X)], [X])
+    assert rows(one_by_one).ok
+    assert 'It prints too' in repr(rows(one_by_one))
+
+
+def test_one_case_of_several_names_no_mistake() -> None:
+    mistakes = {'twice': Wrong(lambda X: 2 * X) | '两倍' | 'Twice?'}
+    scale = replace(SAME, cases=[X, X + 1], mistakes=mistakes)
+    assert scale(lambda X: 2 * X if X.max() < 15 else 0 * X).mistake is None
 
 
 def test_endless_code_is_stopped_in_any_thread() -> None:
@@ -332,13 +386,35 @@ def test_prints_are_kept_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ''
 
 
-def test_session_stays_as_it_was() -> None:
-    def meddle(X: Tensor) -> Tensor:
-        torch.manual_seed(1)
-        torch.rand(3), np.random.rand(3), random.random()
-        torch.set_default_dtype(torch.float64)
-        torch.set_grad_enabled(False)
-        return centre(X)
+def endless() -> None:
+    while True:
+        print('still here')
+
+
+@pytest.mark.parametrize(
+    'meddle',
+    [
+        lambda: (torch.manual_seed(1), torch.rand(3)),
+        lambda: (np.random.seed(1), random.seed(1)),
+        lambda: torch.set_default_dtype(torch.float64),
+        lambda: torch.set_default_device('meta'),
+        lambda: torch.set_grad_enabled(False),
+        lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+        lambda: sys.setrecursionlimit(3210),
+        lambda: setattr(sys, 'stdout', io.StringIO()),
+        lambda: setattr(sys, 'stderr', io.StringIO()),
+        lambda: np.seterr(all='raise'),
+        lambda: torch.autograd.set_detect_anomaly(True),
+        lambda: threading.Thread(target=endless, daemon=True).start(),
+    ],
+)
+def test_session_stays_as_it_was(
+    meddle: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(X: Tensor) -> Tensor:
+        Y = centre(X)
+        meddle()
+        return Y
 
     def state() -> Any:
         return (
@@ -346,12 +422,42 @@ def test_session_stays_as_it_was() -> None:
             random.getstate(),
             np.random.get_state()[1].tolist(),  # type: ignore[index]
             torch.is_grad_enabled(),
-            torch.get_default_dtype(),
+            torch.empty(0).dtype,
+            torch.empty(0).device,
+            torch.get_num_threads(),
+            sys.getrecursionlimit(),
+            (sys.stdout, sys.stderr),
+            np.geterr(),
+            torch.is_anomaly_enabled(),
+            threading.active_count(),
         )
 
     before = state()
-    assert CENTRE(meddle).ok
+    assert CENTRE(answer).ok
     assert state() == before
+    assert capsys.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize(
+    ('owner', 'name'),
+    [
+        (nn.BatchNorm2d, 'train'),
+        (Tensor, 'var'),
+        (nn.functional, 'batch_norm'),
+    ],
+)
+def test_what_is_replaced_for_all_is_put_back_and_told(
+    owner: Any, name: str
+) -> None:
+    def answer(X: Tensor) -> Tensor:
+        setattr(owner, name, None)
+        return centre(X)
+
+    before = getattr(owner, name), name in vars(owner)
+    report = CENTRE(answer)
+    assert (report.ok, report.trouble) == (False, 'patched')
+    assert f'replaces {owner.__name__}.{name} for all' in repr(report)
+    assert (getattr(owner, name), name in vars(owner)) == before
 
 
 def test_gradients_are_on_inside() -> None:
@@ -417,6 +523,17 @@ def test_answer_shows_only_when_asked(
 @pytest.mark.parametrize(
     ('got', 'want', 'same'),
     [
+        ([2.0], 2, True),
+        ([1.0, 2], 2, False),
+        (Decimal('0.5'), 0.5, True),
+        (0, 0.4, False),
+        (1j, 1.0, False),
+        (10**400, 1.0, False),
+        ({'a': 1.0, 'b': 2}.values(), [1, 2], True),
+        ((i for i in (1, 2)), [1, 2], True),
+        (torch.tensor([[1.0], [2]]), [1, 2], True),
+        (torch.ones(2), object(), False),
+        (..., 1.0, False),
         (1, 1.0, True),
         (torch.tensor([2.0]), 2, True),
         (np.float64(2), 2.0, True),
@@ -442,7 +559,7 @@ def test_answer_shows_only_when_asked(
     ],
 )
 def test_difference(got: Any, want: Any, same: bool) -> None:
-    assert (difference(got, want, 1e-6) is None) == same
+    assert (difference(plain(got), want, 1e-6) is None) == same
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-6, 1e-2))
@@ -466,7 +583,9 @@ def test_tolerance_is_kept(x: float, tolerance: float) -> None:
         (1 / 3, '0.3333'),
         (float('nan'), 'nan'),
         (True, 'True'),
-        (('a', [1, 2.5]), '(a, [1, 2.5])'),
+        (('a', [1, 2.5]), "('a', [1, 2.5])"),
+        ({'a': '没有 · none'}, '{a: 没有}'),
+        ([..., 1], '[..., 1]'),
         ({'a': torch.ones(1)}, '{a: [1]}'),
         (nn.ReLU(), 'ReLU'),
         (centre, 'centre'),

@@ -89,8 +89,8 @@ def twice(x: float) -> float:
 
 
 MISTAKES = {
-    'half': Edit('2 * x', 'x / 2').hint('乘还是除？', 'Times, or by?'),
-    'thrice': Wrong(lambda x: 3 * x).hint('几倍？', 'How many times?'),
+    'half': Edit('2 * x', 'x / 2') | '乘还是除？' | 'Times, or by?',
+    'thrice': Wrong(lambda x: 3 * x) | '几倍？' | 'How many times?',
 }
 TWICE = Exercise('twice', twice, [1.0, 2.0], MISTAKES)
 WORDS = '看`x`', 'Look at `x`'
@@ -100,21 +100,21 @@ WORDS = '看`x`', 'Look at `x`'
     ('mistake', 'told'),
     [
         (
-            Edit('3 * x', 'x').hint(*WORDS),
+            Edit('3 * x', 'x') | WORDS,
             "new: twice: no '3 * x' in its answer",
         ),
-        (Edit('2 * x', 'x + x').hint(*WORDS), 'new: is right in all cases'),
-        (Wrong(lambda x: x / 2).hint(*WORDS), 'new: told as half'),
+        (Edit('2 * x', 'x + x') | WORDS, 'new: is right in all cases'),
+        (Wrong(lambda x: x / 2) | WORDS, 'new: told as half'),
         (Wrong(lambda x: 0.0), 'new: look at its hint'),
-        (Wrong(lambda x: 0.0).hint('', 'Why 0?'), 'new: look at its hint'),
-        (Wrong(lambda x: 0.0).hint('看', ''), 'new: look at its hint'),
-        (Wrong(lambda x: 0.0).hint('Why 0?', '看'), 'new: look at its hint'),
-        (Wrong(lambda x: 0.0).hint('看！', 'Why 0?'), 'new: look at its hint'),
+        (Wrong(lambda x: 0.0) | '' | 'Why 0?', 'new: look at its hint'),
+        (Wrong(lambda x: 0.0) | '看' | '', 'new: look at its hint'),
+        (Wrong(lambda x: 0.0) | 'Why 0?' | '看', 'new: look at its hint'),
+        (Wrong(lambda x: 0.0) | '看！' | 'Why 0?', 'new: look at its hint'),
         (
-            Wrong(lambda x: 0.0).hint('看0', 'Why `0`?'),
+            Wrong(lambda x: 0.0) | '看0' | 'Why `0`?',
             'new: look at its hint',
         ),
-        (Seen(lambda answer: False).hint('', ''), 'new: look at its hint'),
+        (Seen(lambda answer: False) | '' | '', 'new: look at its hint'),
     ],
 )
 def test_gate_shuts(mistake: Any, told: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from answers import RIGHT, WRONG
+from answers import RIGHT, TOLD, WRONG
 from solved import Task, imports, solve, tasks
 
 from d2lmini import exercises
@@ -90,14 +90,11 @@ def test_solution_passes(number: str, task: Task) -> None:
 
 @pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
 def test_copy_holds_the_solutions(path: Path, tmp_path: Path) -> None:
-    before = nbformat.read(path, 4)
+    nb = nbformat.read(path, 4)
+    before = {cell.id: cell.source for cell in nb.cells}
     after = nbformat.read(solve(path, tmp_path), 4)
-    changed = {
-        cell.id
-        for cell, old in zip(after.cells, before.cells, strict=True)
-        if cell.source != old.source
-    }
-    assert changed == {task.cell.id for task in tasks(before)}
+    changed = {c.id for c in after.cells if c.source != before[c.id]}
+    assert changed == {task.cell.id for task in tasks(nb)}
 
 
 def test_command_writes_the_copies(tmp_path: Path) -> None:
@@ -133,3 +130,14 @@ def test_wrong_answer_hears_its_mistake(
 def test_right_answer_in_another_way_passes(check: str, code: str) -> None:
     report = judge(check, code)
     assert report.ok, repr(report)
+
+
+@pytest.mark.parametrize(
+    ('check', 'says', 'code'), TOLD, ids=[f'{t[0]}-{t[1]}' for t in TOLD]
+)
+def test_wrong_answer_without_a_name_is_told(
+    check: str, says: str, code: str
+) -> None:
+    report = judge(check, code)
+    assert report.tried and not report.ok and report.mistake is None
+    assert says in repr(report)

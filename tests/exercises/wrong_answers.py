@@ -127,6 +127,17 @@ def chatty(*args):
     return d2l.batch_norm(*args)
 
 
+class TooFew(ValueError):  # noqa: N818 - as a learner may call it
+    pass
+
+
+def with_own_error(X, gamma, beta, *rest):
+    """Raise a kind of ValueError."""
+    if rest[-1] and X.numel() == X.shape[1]:
+        raise TooFew
+    return d2l.batch_norm(X, gamma, beta, *rest)
+
+
 RIGHT_FUNCTIONS = [
     d2l.batch_norm,
     with_reshape,
@@ -136,6 +147,7 @@ RIGHT_FUNCTIONS = [
     with_native,
     by_channel,
     chatty,
+    with_own_error,
 ]
 
 
@@ -306,8 +318,8 @@ LINES: list[tuple[str, str, tuple[str, ...]]] = [
     ('axes_all', 'X.mean()', (_MEAN, 'X.mean()',
                               _VAR, 'X.var(unbiased=False)')),
     ('axes_last', 'channels last', ('(0, 2, 3)', '(0, 1, 2)')),
-    ('axes_rows', 'forgets the columns', ('(0, 2, 3)', '(0, 2)')),
-    ('axes_columns', 'forgets the rows', ('(0, 2, 3)', '(0, 3)')),
+    ('axes_one_direction', 'forgets the columns', ('(0, 2, 3)', '(0, 2)')),
+    ('axes_one_direction', 'forgets the rows', ('(0, 2, 3)', '(0, 3)')),
     ('unbiased_normalizes', 'X.var as it comes', (
         _VAR, 'X.var(dims, keepdim=True)', _BIASED, 'to_keep = var')),
     ('unbiased_normalizes', 'X.std squared', (
@@ -390,6 +402,28 @@ LINES: list[tuple[str, str, tuple[str, ...]]] = [
     ('no_beta', 'beta left out', ('X_hat * gamma + beta', 'X_hat * gamma')),
     ('beta_inside', 'shift first', (
         'X_hat * gamma + beta', 'gamma * (X_hat + beta)')),
+    ('brackets', 'division first', (
+        _ROOT, 'X_hat = X - mean / torch.sqrt(var + eps)',
+        _OLD, 'X_hat = X - moving_mean / torch.sqrt(moving_var + eps)')),
+    ('std_for_var', 'X.std', (_VAR, _VAR.replace('torch.var', 'torch.std'))),
+    ('divided_by_examples', 'by len(X)', (
+        _VAR, '((X - mean) ** 2).sum(dims, keepdim=True) / len(X)')),
+    ('eps_momentum', 'other order', (
+        'eps, momentum, training', 'momentum, eps, training')),
+    ('counts_examples', 'all channels', (
+        _BIASED, 'to_keep = var * X.numel() / max(1, X.numel() - 1)')),
+    ('no_gamma_beta_in_eval', 'X_hat then', (
+        'X_hat * gamma + beta',
+        'X_hat * gamma + beta if training else X_hat')),
+    ('reshaped', 'reshape(-1, C)', (
+        _MEAN, 'X.reshape(-1, X.shape[1]).mean(0).view_as(gamma)',
+        _VAR, 'X.reshape(-1, X.shape[1]).var(0, correction=0).view_as(gamma)',
+    )),
+    ('not_flat', 'F.batch_norm', (
+        '    n = X', '    Y = nn.functional.batch_norm(X, moving_mean, '
+        'moving_var, gamma, beta, training, momentum, eps)\n'
+        '    return Y, moving_mean, moving_var\n    n = X')),
+    ('two_values', 'n < 3', (_GUARD, 'if n < 3:')),
     ('returns_swapped', 'var before mean', (
         _RETURN, 'Y, moving_var, moving_mean\n')),
     ('one_value', 'silent', (_GUARD, 'if False:', '(n - 1)',
@@ -489,6 +523,11 @@ LAYER_LINES: list[tuple[str, str, tuple[str, ...]]] = [
     ('plain_gamma', 'requires_grad only', (
         _PARAMETERS[0], 'self.gamma = torch.ones(shape, requires_grad=True)',
         _PARAMETERS[1], 'self.beta = torch.zeros(shape, requires_grad=True)')),
+    ('plain_gamma', 'plain', (
+        _PARAMETERS[0], 'self.gamma = torch.ones(shape)',
+        _PARAMETERS[1], 'self.beta = torch.zeros(shape)')),
+    ('defaults', 'as in Keras', ('eps=1e-5', 'eps=1e-3')),
+    ('defaults', 'as in the lecture', ('momentum=0.1', 'momentum=0.9')),
     ('gamma_buffer', 'gamma and beta are buffers', (
         _PARAMETERS[0], "self.register_buffer('gamma', torch.ones(shape))",
         _PARAMETERS[1], "self.register_buffer('beta', torch.zeros(shape))")),
