@@ -1,6 +1,7 @@
 # make lab      set up and open the course in JupyterLab
 # make test     set up and pass every test
 # make outputs  run every notebook at full size on the real data and save it
+# make site     build the lessons as web pages, in build/site
 # make claims   run the experiments of lesson 07 and write their table
 # make bench    measure what has a budget
 # make size     count the lines by room; they have a budget too
@@ -19,7 +20,7 @@ WORKERS ?= 2
 DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
 	$(D2LMINI_DATA),auto,drawn))
 
-.PHONY: lab test lint outputs claims bench size help
+.PHONY: lab test lint outputs site claims bench size help
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
@@ -53,18 +54,20 @@ FORCE:
 $(READY)-lab: pyproject.toml $(call outdated,lab)
 	$(call install,lab,lab)
 
+$(READY)-site: pyproject.toml $(call outdated,site)
+	$(call install,site,site)
+
 $(READY)-test: pyproject.toml $(call outdated,test)
-	$(call install,lab$(,)test$(,)deploy,test)
+	$(call install,lab$(,)test$(,)deploy$(,)site$(,)hub,test)
 
 , := ,
 
-# Sliders answer sooner: see d2lmini/machine/serve.py.
-PROMPT := --ServerApp.kernel_websocket_connection_class=d2lmini.machine.serve.Prompt
-
 # The address is printed, and the browser opened where there is one. Nothing
-# but this machine can reach the server.
+# but this machine can reach the server. It reads the same settings as a
+# student's on a JupyterHub: sliders answer sooner.
 lab: $(READY)-lab
-	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 $(PROMPT) \
+	JUPYTER_CONFIG_PATH='$(CURDIR)/deploy/jupyterhub' \
+	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 \
 	  --LabApp.default_url=/lab/tree/$(firstword $(NOTEBOOKS)) \
 	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
@@ -88,7 +91,7 @@ test: lint
 
 outputs: $(READY)-test
 	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
-	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE \
+	D2LMINI_FILMS=1 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE \
 	$(PY) -m nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.timeout=1200 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
@@ -97,12 +100,17 @@ outputs: $(READY)-test
 	$(PY) tools/picture.py
 	$(PY) tools/glossary.py
 
+# One page a lesson, from the saved notebooks; no network is needed to read.
+site: $(READY)-site
+	$(PY) tools/site.py notebooks build/site
+
 claims: $(READY)-test
 	$(PY) benchmarks/claims.py
 
 bench: $(READY)-test
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/slider.py
+	$(PY) benchmarks/memory.py
 
 size:
 	@$(PYTHON) tools/size.py

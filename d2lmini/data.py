@@ -1,11 +1,9 @@
 """Fashion-MNIST, or its drawn stand-in, as batches; and how to look at it."""
 
 import copy
-import ctypes
 import functools
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from d2lmini.dataset.heap import return_large_pieces
 from d2lmini.dataset.sources import SIZES, find
 from d2lmini.show.figure import new_figure, show_figure
 from d2lmini.show.lang import tr
@@ -145,7 +144,7 @@ def load_data_fashion_mnist(
         )
     size = _size(resize)
     train, test = sizes = QUICK_SIZES if quick() else SIZES
-    _return_large_pieces()
+    return_large_pieces()
     name, (X, y, X_test, y_test) = find(root, sizes)
     if quick():
         _say_quick()
@@ -224,18 +223,6 @@ def _size(resize: Any) -> Size | None:
             f'width) of such, got {resize!r}'
         )
     return int(pair[0]), int(pair[1])
-
-
-def _return_large_pieces() -> None:
-    """Have large tensors given back to the system once they are freed.
-
-    As it is, glibc learns to keep pieces of up to 32 MB for itself; what
-    stays between them makes that hundreds of MB by the end of a lesson.
-    """
-    with suppress(AttributeError, TypeError):  # macOS and musl; Windows
-        libc = ctypes.CDLL(None)
-        libc.mallopt(-3, 16 << 20)  # M_MMAP_THRESHOLD: not the heap's
-        libc.mallopt(-1, 32 << 20)  # M_TRIM_THRESHOLD: free at its end
 
 
 @functools.cache

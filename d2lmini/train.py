@@ -1,9 +1,10 @@
 """Training as the book does it, faster, and told as it happens."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from numbers import Integral, Real
+from signal import SIGINT, default_int_handler, getsignal, signal
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from d2lmini.book import accuracy
 from d2lmini.data import quick
+from d2lmini.dataset.heap import give_back
 from d2lmini.device import try_gpu
 from d2lmini.history import History
 from d2lmini.show.figure import COLORS, training_figure
@@ -269,13 +271,12 @@ def fit(
 
     `net` is on `device`; it is left in evaluation mode, without gradients.
     """
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     train_iter = _moved(train_iter, device)
     test_iter = _moved(test_iter, device)
     try:
         for epoch in range(1, history.num_epochs + 1):
             batches = _batches('train_iter', train_iter, epoch)
-            numbers = _epoch(net, batches, optimizer, device, history, watcher)
+            numbers = _epoch(net, batches, lr, device, history, watcher)
             if numbers is None:
                 history.stop(diverged=True)
                 break
@@ -286,14 +287,15 @@ def fit(
     except KeyboardInterrupt:
         history.stop()
     finally:
-        optimizer.zero_grad()
+        net.zero_grad()
         net.eval()
+        give_back()
 
 
 def _epoch(
     net: nn.Module,
     train_iter: Batches,
-    optimizer: torch.optim.Optimizer,
+    lr: float,
     device: Device,
     history: History,
     watcher: Lines,
@@ -315,9 +317,9 @@ def _epoch(
         if not math.isfinite(value):
             return None
         right += hits
-        optimizer.zero_grad()
+        net.zero_grad()
         loss.backward()
-        optimizer.step()
+        _step(net, lr)
         seen += len(y)
         total += value * len(y)
         history.batch_loss.append(value)
@@ -327,6 +329,14 @@ def _epoch(
     return seen, seconds, total / seen, right / seen
 
 
+def _step(net: nn.Module, lr: float) -> None:
+    """Take a step of SGD; `torch.optim` would load torch's compiler, 80 MB."""
+    with torch.no_grad():
+        for value in net.parameters():
+            if value.grad is not None:
+                value.add_(value.grad, alpha=-lr)
+
+
 def _batches(name: str, data_iter: Batches, epoch: int) -> Iterator[Any]:
     """Give an epoch its batches, of which there must be some."""
     batch = None
@@ -334,6 +344,35 @@ def _batches(name: str, data_iter: Batches, epoch: int) -> Iterator[Any]:
         yield batch
     if batch is None:
         raise ValueError(f'{name} {ANEW}; got none in epoch {epoch}')
+
+
+def stoppable(rounds: Iterable[Any]) -> Generator[Any, None, None]:
+    """Give a loop its rounds; an interrupt ends it after the present one.
+
+    逐个给出；按停止，循环做完手头这一次就结束，不报错；再按一次，立刻停。
+    """
+    number, noted = 1, []  # of the round at work; whether it is the last
+
+    def note(*_: Any) -> None:
+        noted.append(number)
+        signal(SIGINT, default_int_handler)  # a second one raises
+        zh = f'循环做完第{number}次就停。再按一次停止，立刻停。'
+        en = f'Stopping after round {number}. Interrupt again to stop at once.'
+        print(tr(zh, en))
+
+    # Under other handlers, in other threads, it is a loop like any other.
+    if getsignal(SIGINT) is default_int_handler:
+        with suppress(ValueError):
+            signal(SIGINT, note)
+    try:
+        for each in rounds:
+            yield each
+            if noted:
+                break
+            number += 1
+    finally:
+        if getsignal(SIGINT) is note:
+            signal(SIGINT, default_int_handler)
 
 
 def _check_net(net: Any) -> None:

@@ -32,7 +32,19 @@ HOSTS = (
     'jsdelivr' + '.net',
     'unpkg' + '.com',
 )
-TEXT = {'.py', '.md', '.ipynb', '.toml', '.yml', '.cff', '.tsv', ''}
+TEXT = {
+    '.py',
+    '.md',
+    '.ipynb',
+    '.toml',
+    '.yml',
+    '.cff',
+    '.tsv',
+    '.js',
+    '.css',
+    '.html',
+    '',
+}
 
 
 def tree(path: Path) -> ast.Module:
@@ -42,8 +54,8 @@ def tree(path: Path) -> ast.Module:
 def committed() -> Iterator[Path]:
     """Yield the text files of the project."""
     yield from (path for path in ROOT.iterdir() if path.is_file())
-    for folder in ('.ci', '.github', 'benchmarks', 'd2lmini', 'notebooks',
-                   'tests', 'tools'):  # fmt: skip
+    for folder in ('.ci', '.github', 'benchmarks', 'd2lmini', 'deploy',
+                   'notebooks', 'site', 'tests', 'tools'):  # fmt: skip
         for path in (ROOT / folder).rglob('*'):
             hidden = {'__pycache__', '.ipynb_checkpoints'} & {*path.parts}
             if path.is_file() and path.suffix in TEXT and not hidden:

@@ -191,7 +191,7 @@ def test_make_test_installs_what_it_lacks_and_checks_all(
     assert calls[:3] == [
         CHECK,
         VENV,
-        PIP.replace('[lab]', '[lab,test,deploy]'),
+        PIP.replace('[lab]', '[lab,test,deploy,site,hub]'),
     ]
     tools = [call.split()[1] for call in calls[3:] if call[:3] == '-m ']
     assert tools == ['ruff', 'ruff', 'mypy', 'check_jsonschema', 'pytest']
@@ -233,5 +233,13 @@ def test_make_alone_says_what_there_is_and_does_nothing(
 ) -> None:
     run = course.make()
     goals = [line.split()[1] for line in run.stdout.splitlines()]
-    assert goals == ['lab', 'test', 'outputs', 'claims', 'bench', 'size']
+    assert goals == [
+        'lab',
+        'test',
+        'outputs',
+        'site',
+        'claims',
+        'bench',
+        'size',
+    ]
     assert course.calls.read_text() == ''

@@ -2,7 +2,9 @@
 
 import copy
 import re
+import signal
 from collections.abc import Callable, Iterator
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -249,7 +251,7 @@ def test_an_interrupt_returns_what_there_is_and_a_usable_net(
             forward = net.forward
             patch.setattr(net, 'forward', lambda X: (call(), forward(X))[1])
         if phase == 'step':
-            patch.setattr(torch.optim.SGD, 'step', call)
+            patch.setattr(train, '_step', call)
         if phase in ('batch', 'epoch'):
             patch.setattr(train.Lines, phase, call)
         if phase in ('starting', 'closing'):
@@ -425,6 +427,16 @@ class Once(list):  # type: ignore[type-arg]
         return self.left
 
 
+class TwiceOnly(Once):
+    """It has a length, and is its own iterator."""
+
+    def __init__(self) -> None:
+        super().__init__(batches())
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        return next(self.left)
+
+
 NOT_EPOCHS = 'num_epochs, which stands before lr, .* of at least 1, got '
 NO_DEVICE = 'device must be one that this machine has'
 
@@ -444,6 +456,22 @@ NO_DEVICE = 'device must be one that this machine has'
         ('device', [CPU], f'{NO_DEVICE}.* got list'),
         ('device', torch.optim.SGD(Net().parameters()), f'{NO_DEVICE}.* SGD'),
         ('train_iter', iter(batches()), 'length.*got list_iterator'),
+        ('train_iter', [], 'train_iter must have batches, got none'),
+        ('train_iter', TwiceOnly(), 'train_iter must give .* anew.*TwiceOnly'),
+        (
+            'test_iter',
+            iter(batches()),
+            'test_iter must give .* anew.*iterator',
+        ),
+        (
+            'test_iter',
+            zip([], [], strict=True),
+            'test_iter must give .* anew.* got zip',
+        ),
+        ('test_iter', None, 'test_iter must give .* anew.* got NoneType'),
+        ('test_iter', 0.1, 'test_iter must give .* anew.* got float'),
+        ('net', lambda X: X, 'net must be an nn.Module.* got function'),
+        ('net', nn.Flatten(), 'with weights, got Flatten'),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_touched(
@@ -456,19 +484,88 @@ def test_wrong_arguments_are_told_before_anything_is_touched(
     net = Net()
     before = copy.deepcopy(net)
     monkeypatch.setattr(train, 'watching', None)  # no picture either
-    given = {'train_iter': [], 'num_epochs': 1, 'lr': 0.1, 'device': CPU}
+    given = {'net': net, 'train_iter': batches(), 'test_iter': batches(),
+             'num_epochs': 2, 'lr': 0.1, 'device': CPU}  # fmt: skip
     with pytest.raises((ValueError, TypeError), match=words):
-        train_ch6(net, test_iter=[], **{**given, name: value})
+        train_ch6(**{**given, name: value})
     assert same_weights(net, before) and net.training
     assert capsys.readouterr().out == ''
 
 
+@pytest.mark.parametrize('name', ['train_iter', 'test_iter'])
+def test_an_epoch_without_batches_is_told_and_the_history_kept(
+    name: str,
+) -> None:
+    given = {'train_iter': batches(), 'test_iter': batches()}
+    words = f'{name} must give batches anew .* got none in epoch 2'
+    with pytest.raises(ValueError, match=words) as error:
+        train_ch6(Net(), **{**given, name: Once(batches())}, num_epochs=3,
+                  lr=0.1, device=CPU)  # fmt: skip
+    history = error.value.history  # type: ignore[attr-defined]
+    assert len(history.loss) == len(history.test_acc) == 1
+    assert len(history.batch_loss) == {'train_iter': 5, 'test_iter': 10}[name]
+    assert '1 of 3 epochs' in history.summary()
+
+
+def test_iterators_that_give_once_will_do_for_one_epoch() -> None:
+    history = train_ch6(Net(), batches(), iter(batches()), 1, 0.1, CPU)
+    assert len(history.test_acc) == 1
+
+
 @pytest.mark.parametrize(
-    ('train_iter', 'epoch'), [([], 1), (Once(batches()), 2)]
-)
-def test_an_epoch_without_batches_is_told(train_iter: Any, epoch: int) -> None:
-    with pytest.raises(ValueError, match=f'got none in epoch {epoch}'):
-        train_ch6(Net(), train_iter, batches(), 2, 0.1, CPU)
+    'y',
+    [torch.ones(23, 1), torch.ones(23, 1).long(), torch.eye(23, 4),
+     torch.ones(22).long(), torch.ones(23, 1, 1).long()],
+)  # fmt: skip
+@pytest.mark.parametrize('where', ['train_iter', 'test_iter'])
+def test_shapes_that_do_not_go_together_end_a_training(
+    y: Tensor, where: str
+) -> None:
+    X, right = data()
+    given = {'train_iter': [(X, right)], 'test_iter': [(X, right)]}
+    words = re.escape(f'got (23, 4) and {tuple(y.shape)}')
+    net = Net()
+    with pytest.raises(ValueError, match=words) as error:
+        train_ch6(net, **{**given, where: [(X, y)]}, num_epochs=1, lr=0.1)
+    done = where == 'test_iter'
+    assert len(error.value.history.batch_loss) == done  # type: ignore
+    assert_usable(net)
+
+
+def test_a_users_history_outlives_the_error_that_ends_a_training() -> None:
+    history, X = History(3, 5), data()[0]
+    late = SecondTime(batches(), 3, (X, torch.ones(2)))
+    with pytest.raises(ValueError, match='go with'):
+        train.fit(Net(), late, batches(), 0.1, CPU, history, train.Lines())
+    assert len(history.batch_loss) == 8 and history.epochs_done == 8 / 5
+    assert history.summary().startswith('1 of 3 epochs, loss ')
+
+
+@pytest.mark.parametrize('value', [torch.nan, torch.inf, -torch.inf])
+def test_outputs_that_are_not_finite_count_as_wrong_and_are_told(
+    value: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    X = torch.eye(4)
+    X[0, 0], X[2, 1] = value, value  # argmax may name the right class yet
+    y = torch.arange(4)
+    assert evaluate_accuracy_gpu(lambda X: X, [(X, y)] * 2) == 0.5
+    assert capsys.readouterr().out == (
+        'Note: 4 of 8 outputs are nan or infinite and count as wrong.\n'
+    )
+    pixels = X.T[None, :, :, None].repeat(1, 1, 1, 2)  # (1, C, 4, 2)
+    classes = y.byte()[None, :, None].repeat(1, 1, 2)
+    assert evaluate_accuracy_gpu(lambda X: X, [(pixels, classes)]) == 0.5
+    assert '4 of 8 outputs' in capsys.readouterr().out
+    assert evaluate_accuracy_gpu(lambda X: X, [(torch.eye(4), y)]) == 1
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', [CPU], 3.5])
+def test_evaluation_names_a_device_that_is_not_there(device: Any) -> None:
+    net = Net()
+    with pytest.raises(ValueError, match=NO_DEVICE):
+        evaluate_accuracy_gpu(net, batches(), device)
+    assert net.training
 
 
 @pytest.mark.parametrize('init', [True, False])
@@ -549,6 +646,98 @@ def test_evaluation_tells_shapes_that_do_not_match(y: Tensor) -> None:
 def test_evaluation_without_batches_is_told() -> None:
     with pytest.raises(ValueError, match='at least one batch'):
         evaluate_accuracy_gpu(Net(), [])
+
+
+def interrupt(times: int = 1) -> None:
+    for _ in range(times):
+        signal.raise_signal(signal.SIGINT)
+
+
+def handler() -> Any:
+    return signal.getsignal(signal.SIGINT)
+
+
+@pytest.fixture
+def usual() -> Iterator[None]:
+    """Let an interrupt raise KeyboardInterrupt, and see that it does after."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert handler() is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize('last', [1, 2, 5])
+@pytest.mark.parametrize('where', ['body', 'iterator'])
+def test_a_stoppable_loop_ends_after_the_round_at_work(
+    last: int, where: str, usual: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rounds() -> Iterator[int]:
+        for k in range(1, 6):
+            if where == 'iterator' and k == last:
+                interrupt()
+            yield k
+
+    done = []
+    for k in train.stoppable(rounds()):
+        if where == 'body' and k == last:
+            interrupt()
+        done.append(k)
+    assert done == [*range(1, last + 1)]
+    assert f'Stopping after round {last}. Int' in capsys.readouterr().out
+
+
+def test_a_second_interrupt_stops_at_once(usual: None) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        for k in train.stoppable(range(5)):
+            interrupt(times=k)
+            if k == 1:
+                interrupt()
+            done.append(k)
+    assert done == [0]
+
+
+@pytest.mark.parametrize('way', ['whole', 'break', 'error'])
+def test_a_loop_that_is_left_leaves_the_handler_as_it_was(
+    way: str, usual: None
+) -> None:
+    done = []
+    try:
+        for k in train.stoppable('abc'):
+            assert handler() is not signal.default_int_handler
+            done.append(k)
+            if k == 'b' and way == 'break':
+                break
+            if k == 'b' and way == 'error':
+                raise ValueError
+    except ValueError:
+        pass
+    assert handler() is signal.default_int_handler
+    assert ''.join(done) == ('abc' if way == 'whole' else 'ab')
+
+
+def test_the_outer_of_two_loops_is_stopped(usual: None) -> None:
+    done = []
+    for outer in train.stoppable(range(3)):
+        for inner in train.stoppable(range(3)):
+            if (outer, inner) == (1, 1):
+                interrupt()
+            done.append((outer, inner))
+    assert done == [(outer, inner) for outer in (0, 1) for inner in range(3)]
+
+
+def test_elsewhere_it_is_a_loop_like_any_other(usual: None) -> None:
+    done: list[int] = []
+    thread = Thread(target=lambda: done.extend(train.stoppable(range(3))))
+    thread.start()
+    thread.join()
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, lambda *_: asked.append(1))
+    for k in train.stoppable(range(3, 5)):
+        interrupt()
+        done.append(k)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert done == [*range(5)] and len(asked) == 2
 
 
 def test_batches_that_know_how_move_to_the_device() -> None:

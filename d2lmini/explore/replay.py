@@ -6,10 +6,10 @@ therefore serves every momentum.
 """
 
 import copy
-import ctypes
-from collections.abc import Container
-from contextlib import closing, suppress
+from collections.abc import Container, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from d2lmini.data import quick
 from d2lmini.history import History
-from d2lmini.train import Batches, Lines, evaluate_accuracy_gpu, fit, watching
+from d2lmini.show.lang import tr
+from d2lmini.train import (
+    Batches,
+    Lines,
+    evaluate_accuracy_gpu,
+    fit,
+    stoppable,
+    watching,
+)
 
 Stats = tuple[Tensor, Tensor]
 PIECE = 500  # images: a thousand at once take twice the time
@@ -37,7 +45,10 @@ class Record:
         side by side; the variance is divided by n - 1
     lengths : Tensor (steps,), how far each step moved the parameters
     sizes : list of int, the number of channels of each layer
+    stopped : bool, whether the training ended before its time
     """
+
+    stopped = False
 
     def __init__(self, net: nn.Module) -> None:
         self._net = copy.deepcopy(net).eval()
@@ -126,7 +137,8 @@ class Record:
 
         Parameters
         ----------
-        step : int, one of `steps`
+        step : int, one of `steps`; the last one stands for all later ones
+            where the record was `stopped`
         mean, var : Tensor (C,), of all layers side by side, as `averages`
             returns them
 
@@ -138,6 +150,7 @@ class Record:
         ------
         KeyError : the weights of this step were not kept
         """
+        step = self._known(step)
         if step not in self._kept:
             raise KeyError(
                 f'no weights were kept at step {step}: take one of '
@@ -153,7 +166,13 @@ class Record:
 
     def copy(self, step: int, momentum: float) -> Any:
         """Return `at` with the running averages of a momentum."""
+        step = self._known(step)
         return self.at(step, *self.averages(step, momentum))
+
+    def _known(self, step: int) -> int:
+        """Return a step, or the last kept one if it was not reached."""
+        last = max(self._kept, default=step)
+        return min(step, last) if self.stopped else step
 
 
 def bn_layers(net: nn.Module) -> list[Any]:
@@ -182,11 +201,14 @@ class _Recorder(Lines):
     net: nn.Module
     keep: Container[int]
     other: Lines
+    stretches: Iterator[int]  # from one step that is kept to the next
 
     def batch(self, history: History) -> None:
-        """Record the batch."""
+        """Record the batch; end where an interrupt was noted on the way."""
         self.record.add(self.net, self.keep)
         self.other.batch(history)
+        if len(self.record.mean) in self.keep and not next(self.stretches, 0):
+            raise KeyboardInterrupt
 
     def epoch(self, history: History) -> None:
         """Pass it on."""
@@ -211,7 +233,8 @@ def record(
 
     Returns
     -------
-    Record, and the History of the training
+    Record, and the History of the training; an interrupt ends both at the
+    next step whose weights are kept
 
     Notes
     -----
@@ -225,17 +248,19 @@ def record(
     batches: Any = train_iter
     name = getattr(train_iter, 'dataset_name', 'data')
     history = History(num_epochs, len(batches), name)
-    with closing(watching(history, not quick())) as other:
-        recorder = _Recorder(tape, net, keep, other)
+    with (
+        closing(stoppable(count(1))) as stretches,
+        closing(watching(history, not quick())) as other,
+    ):
+        next(stretches)
+        recorder = _Recorder(tape, net, keep, other, stretches)
         fit(net, train_iter, test_iter, lr, 'cpu', history, recorder)
-    give_back()
+    if history.stopped_at:
+        tape.stopped, n = True, max(tape.steps, default=0)
+        zh = f'记录到第{n}步为止；下面更晚的步，都用第{n}步。'
+        en = f'The record ends at step {n}, which stands for all later ones.'
+        print(tr(zh, en))
     return tape, history
-
-
-def give_back() -> None:
-    """Return to the system what was freed, where the C library (glibc) can."""
-    with suppress(AttributeError, TypeError):  # macOS and musl; Windows
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def share_right(net: nn.Module, X: Tensor, y: Tensor) -> float:

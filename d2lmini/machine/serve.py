@@ -2,9 +2,9 @@
 
 As it is, each small message waits until the browser's side has acknowledged
 the one before (Nagle's algorithm), which on one machine takes up to 40 ms: a
-slider that is dragged then shows each picture that much later. `make lab` and
-the browser tests start JupyterLab with
-`--ServerApp.kernel_websocket_connection_class=d2lmini.machine.serve.Prompt`.
+slider that is dragged then shows each picture that much later. `make lab`, a
+JupyterHub and the browser tests set it in
+`deploy/jupyterhub/jupyter_server_config.py`.
 """
 
 from typing import Any

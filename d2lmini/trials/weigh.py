@@ -28,11 +28,12 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Weighed:
 
     Parameters
     ----------
-    a, b : equally many numbers, 2 to 16, one for each seed
+    a, b : equally many numbers, 1 to 16, one for each seed
 
     Returns
     -------
-    Weighed; infinite where one of the numbers is
+    Weighed; infinite where one of the numbers is; one seed gives no
+    interval, that is nan
 
     Raises
     ------
@@ -42,6 +43,8 @@ def difference(a: Sequence[float], b: Sequence[float]) -> Weighed:
     if not all(map(math.isfinite, gaps)):
         return Weighed(math.inf, -math.inf, math.inf)
     mean = statistics.mean(gaps)
+    if len(gaps) == 1:
+        return Weighed(mean, math.nan, math.nan)
     reach = T95[len(gaps) - 1] * statistics.stdev(gaps) / math.sqrt(len(gaps))
     return Weighed(mean, mean - reach, mean + reach)
 

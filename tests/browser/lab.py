@@ -30,7 +30,8 @@ from playwright.sync_api import (
 )
 
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome')
-PROMPT = 'd2lmini.machine.serve.Prompt'  # as `make lab` starts it
+# As `make lab` starts it.
+SETTINGS = Path(__file__).parents[2] / 'deploy' / 'jupyterhub'
 WAIT = 60_000  # ms, for what takes a second on a machine with nothing to do
 START = 90  # seconds a server may take to start, at most
 # The server ends when its standard input does: however the tests end, killed
@@ -178,7 +179,6 @@ def running_lab(folder: Path) -> Iterator[Lab]:
         '--ServerApp.ip=127.0.0.1',
         f'--ServerApp.port={_free_port()}',
         f'--ServerApp.root_dir={root}',
-        f'--ServerApp.kernel_websocket_connection_class={PROMPT}',
         '--LabApp.expose_app_in_browser=True',  # window.jupyterapp
     ]
     with (
@@ -249,6 +249,7 @@ def _environment(home: Path, cache: Path, token: str) -> dict[str, str]:
         'HOME': str(home),
         'PYTHONUSERBASE': site.getuserbase(),  # packages installed there
         'JUPYTER_TOKEN': token,
+        'JUPYTER_CONFIG_PATH': str(SETTINGS),
         'OMP_NUM_THREADS': '1',
         'D2LMINI_DATASET': 'drawn',
         'D2LMINI_CACHE': str(cache),

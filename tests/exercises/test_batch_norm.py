@@ -29,6 +29,8 @@ FUNCTION_AND_LAYER = pytest.mark.parametrize(
 
 
 def name(value: Any) -> str:
+    if isinstance(value, Exercise):
+        return value.name
     return getattr(value, '__name__', str(value))
 
 

@@ -1,9 +1,8 @@
 """A record replayed with a momentum is a training with that momentum."""
 
-import ctypes
 import itertools
-import platform
-from pathlib import Path
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import d2lmini as d2l
-from d2lmini.explore import replay
 from d2lmini.explore.averages import replayed
 from d2lmini.explore.replay import Record, bn_layers, record, statistics
 from d2lmini.history import History
@@ -147,6 +145,53 @@ def test_a_step_without_weights_is_told(tape: Record) -> None:
         tape.copy(5, 0.1)
 
 
+class Interrupted(list):  # type: ignore[type-arg]
+    """Batches with interrupts before the second one."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for i, batch in enumerate(super().__iter__()):
+            for _ in range(self.times if i == 1 else 0):
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+
+def test_an_interrupted_record_ends_at_the_next_kept_step(
+    tape: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = Interrupted(batches())
+    given.times = 1
+    short, history = record(net(), given, batches(), 2, 0.5, KEPT)
+    assert history.interrupted and short.steps == [3] and len(short.mean) == 3
+    assert 'The record ends at step 3, which stands' in capsys.readouterr().out
+    for step in (3, 4, 5, 8, 100):
+        ours, whole = short.copy(step, 0.1), tape.copy(3, 0.1)
+        for a, b in zip(ours.parameters(), whole.parameters(), strict=True):
+            assert torch.equal(a, b)
+        assert torch.equal(statistics(ours)[0], statistics(whole)[0])
+        assert torch.equal(
+            short.at(step, *short.averages(3, 0.1))(given[0][0]),
+            ours(given[0][0]),
+        )
+
+
+def test_a_record_interrupted_twice_ends_at_once() -> None:
+    given = Interrupted(batches())
+    given.times = 2
+    short, history = record(net(), given, batches(), 2, 0.5, KEPT)
+    assert history.interrupted and short.steps == [] and len(short.mean) == 1
+    with pytest.raises(KeyError, match='no weights were kept at step 1'):
+        short.copy(1, 0.1)
+
+
+def test_a_whole_record_has_no_later_steps(tape: Record) -> None:
+    with pytest.raises(KeyError, match='no weights were kept at step 9'):
+        tape.at(9, tape.mean[0], tape.var[0])
+    with pytest.raises(ValueError, match='step must be in'):
+        tape.copy(9, 0.1)
+
+
 def test_the_nearest_kept_step_is_replayed(tape: Record) -> None:
     X, y = batches()[0]
     assert replayed(tape, 0.1, 7, X, y).step == 8
@@ -196,39 +241,3 @@ def test_a_long_record_holds_each_step(steps: int) -> None:
     found = torch.cat([tape.mean, tape.var, tape.lengths[:, None]], dim=1)
     torch.testing.assert_close(found, torch.tensor(seen))
     assert tape.steps == [step for step in (64, 65) if step <= steps]
-
-
-def resident() -> int:
-    return int(Path('/proc/self/statm').read_text().split()[1])
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != 'glibc',
-    reason='only glibc gives memory back when asked',
-)
-def test_what_was_freed_is_given_back() -> None:
-    pieces = [bytes(60_000) for _ in range(2_000)]  # 120 MB
-    pieces = pieces[::100]  # what stays keeps the rest from being returned
-    before = resident()
-    replay.give_back()
-    assert resident() < before - 50_000_000 // 4096 and len(pieces) == 20
-
-
-@pytest.mark.parametrize('fault', [AttributeError, TypeError])
-def test_other_systems_keep_what_was_freed(
-    fault: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: Any) -> None:
-        raise fault
-
-    monkeypatch.setattr(ctypes, 'CDLL', refuse)
-    assert replay.give_back() is None
-
-
-def test_a_recording_ends_by_giving_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(replay, 'give_back', lambda: asked.append(1))
-    record(net(), batches()[:1], batches()[:1], 1, 0.1, ())
-    assert asked == [1]
