@@ -7,10 +7,11 @@ it in.
 
 A notebook that is opened without its kernel would show "model not found" in
 place of a widget; without the widget's view, it shows the still picture or
-the words that were saved beside it. A picture is kept as such, its alt text
-in the output's metadata; the HTML that holds it once more is for JupyterLab,
-which reads alt text nowhere else, and viewers that drop addresses with data
-would show nothing in its place.
+the words that were saved beside it. What a living widget needs to hide these
+goes too. A picture is kept as such, its alt text in the output's metadata,
+and its film for the static page; the HTML that holds it once more is for
+JupyterLab, which reads alt text nowhere else, and viewers that drop addresses
+with data would show nothing in its place.
 
 What answers a guess is folded: JupyterLab unfolds it when the cell is run.
 """
@@ -22,7 +23,12 @@ from pathlib import Path
 
 import nbformat
 
-VIEW = 'application/vnd.jupyter.widget-view+json'
+ALIVE = {
+    'application/vnd.jupyter.widget-view+json',
+    'application/javascript',
+}
+# What stands in for a widget; its class is of one run alone.
+TWIN = re.compile(r'<div class="d2l-rest-\w+">(.*)</div>(<style>.*</style>)?')
 GUESS = re.compile(r'\*\*[^*]*(猜|[Gg]uess)[^*]*\*\*')
 BEGIN, END = 'iopub.status.busy', 'iopub.status.idle'
 
@@ -60,6 +66,30 @@ def answers(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return found
 
 
+def lasting(output: nbformat.NotebookNode) -> bool:
+    """Take out of an output what only a kernel can show.
+
+    Parameters
+    ----------
+    output : NotebookNode, changed in place
+
+    Returns
+    -------
+    bool, whether anything is left to be seen
+    """
+    data = output.get('data')
+    if data is None:
+        return True
+    for kind in ALIVE & data.keys():
+        del data[kind]
+    if 'image/png' in data:
+        data.pop('text/html', None)
+    elif 'text/html' in data:
+        twin = TWIN.fullmatch(data['text/html'])
+        data['text/html'] = twin[1] if twin else data['text/html']
+    return bool(data.keys() - {'text/plain'} or data.get('text/plain'))
+
+
 def tidy(notebook: nbformat.NotebookNode) -> None:
     """Drop from each output the forms that only a kernel can show.
 
@@ -73,12 +103,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         own = notebook.metadata.setdefault('d2lmini', {})
         own['seconds'] = round(spent)
     for cell in notebook.cells:
-        for output in cell.get('outputs', []):
-            data = output.get('data', {})
-            if data.keys() - {VIEW, 'text/plain'}:
-                data.pop(VIEW, None)
-            if 'image/png' in data:
-                data.pop('text/html', None)
+        if cell.cell_type == 'code':
+            cell.outputs = [out for out in cell.outputs if lasting(out)]
     for cell in answers(notebook):
         cell.metadata.setdefault('jupyter', {})['outputs_hidden'] = True
 

@@ -31,9 +31,15 @@ def grid(sliders: dict[str, Slider]) -> dict[str, list[float]]:
     The start of each is among them.
     """
     sizes = {name: len(slider.places) for name, slider in sliders.items()}
-    while math.prod(sizes.values()) > MOST:
-        sizes[max(sizes, key=sizes.__getitem__)] -= 1
-    return {name: sliders[name].thinned(n) for name, n in sizes.items()}
+    while True:
+        found = {name: sliders[name].thinned(n) for name, n in sizes.items()}
+        if math.prod(map(len, found.values())) <= MOST:
+            return found
+        # A short slider keeps all its places while a long one has many.
+        long = [
+            n for n in sizes if sizes[n] > 3 and len(sliders[n].places) > 8
+        ]
+        sizes[max(long or sizes, key=sizes.__getitem__)] -= 1
 
 
 def film(

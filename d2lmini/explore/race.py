@@ -308,6 +308,7 @@ class Race(Slide):
             },
         )
         self.points = own
+        self.draw()
         return said
 
     def _take_over(self) -> None:

@@ -48,22 +48,29 @@ class Slider:
             span = math.log10(self.most / self.least)
         n = math.floor(span / unit + 1e-9)
         if self.log:
-            found = {float(f'{self.least * 10 ** (k * unit):.3g}')
+            found = {float(f'{self.least * 10 ** (k * unit):.2g}')
                      for k in range(n + 1)}  # fmt: skip
         else:
             found = {round(self.least + k * unit, 9) for k in range(n + 1)}
         # Rounded to be read; what rounds out of the range is its end.
         inside = {min(max(place, self.least), self.most) for place in found}
-        return sorted(inside | {self.start, self.most})
+        kind = round if self.whole else float
+        return sorted({kind(n) for n in inside | {self.start, self.most}})
 
     def thinned(self, n: int) -> list[float]:
-        """Return n of its places, the ends and the start among them."""
+        """Return about n of its places: the ends, the start and 0 if inside.
+
+        Those between are short to say: 0.5 rather than 0.56.
+        """
         last = len(self.places) - 1
-        found = [self.places[round(i * last / (n - 1))] for i in range(n)]
-        near = min(found[1:-1], key=lambda place: abs(place - self.start))
-        if self.start not in found:
-            found[found.index(near)] = self.start
-        return found
+        found = {i for i, place in enumerate(self.places)
+                 if i in (0, last) or place in (0, self.start)}  # fmt: skip
+        gap = last / (n - 1)
+        for i in range(1, n - 1):
+            near = range(math.ceil((i - 0.5) * gap), int((i + 0.5) * gap) + 1)
+            if found.isdisjoint(near):
+                found.add(min(near, key=lambda k: len(f'{self.places[k]:g}')))
+        return [self.places[k] for k in sorted(found)]
 
     def told(self, name: str, places: list[float]) -> dict[str, Any]:
         """Return it as `draw.js` takes it."""

@@ -251,7 +251,7 @@ function controls(model) {
     return button;
   });
   const reset = make('button', {type: 'button', 'data-name': 'reset'},
-    '↺ ', ...both('回到起点', 'reset'));
+    '↺ ', ...both('回到起点 ', 'reset'));
   reset.addEventListener('click', () => {
     tell(null);
     choose(model.get('starts'));

@@ -18,7 +18,8 @@ export function rule(language) {
   const here = `${page}:has(${mark})`;
   const alone = `body:has(${mark}):not(:has(.d2l-hide-${language})) ` +
     '.jp-LinkedOutputView';
-  const words = `:is(div, span)[lang=${hidden}]`;
+  // A picture's own name is in English in all languages.
+  const words = `:is(div:not([role=img]), span)[lang=${hidden}]`;
   // Else an empty frame is left; a cell that is being edited stays.
   const cells = ['.jp-MarkdownCell', '.text_cell.rendered'].map(
     cell => `${here} ${cell}:has(div > div[lang=${hidden}])`);

@@ -238,6 +238,7 @@ def test_picture_and_captions_are_named_and_follow_the_switch(
         lesson.press(button)
         expect(zh).to_be_visible(visible=chinese)
         expect(caption(cell)).to_be_visible(visible=english)
+        expect(cell.locator('.d2l-picture svg')).to_be_visible()
     # The still twin is hidden; the picture has its words.
     expect(cell.locator('.jp-RenderedHTML img')).to_be_hidden()
     picture = cell.get_by_role('img').first

@@ -176,11 +176,14 @@ def test_an_interrupted_record_ends_at_the_next_kept_step(
         )
 
 
-def test_a_record_interrupted_twice_ends_at_once() -> None:
+def test_a_record_interrupted_twice_ends_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     given = Interrupted(batches())
     given.times = 2
     short, history = record(net(), given, batches(), 2, 0.5, KEPT)
     assert history.interrupted and short.steps == [] and len(short.mean) == 1
+    assert 'The record ends at step 0, which' in capsys.readouterr().out
     with pytest.raises(KeyError, match='no weights were kept at step 1'):
         short.copy(1, 0.1)
 

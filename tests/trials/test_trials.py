@@ -244,6 +244,8 @@ def test_differences_need_as_many_and_finite_numbers() -> None:
     with pytest.raises(ValueError, match='zip'):
         difference([1, 2, 3], [1, 2])
     assert difference([math.inf, 1], [1, 1]).low == -math.inf
+    alone = difference([3.0], [1.0])  # of a loop that was stopped early
+    assert alone.mean == 2 and f'{alone:.1f}' == '2.0 (nan to nan)'
 
 
 # What the lesson's cells define
