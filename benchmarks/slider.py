@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nbformat.v4 import new_code_cell as code
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
+sys.path.insert(0, str(Path(__file__).parents[1] / 'tests' / 'browser'))
 from lab import Notebook, running_browser, running_lab
 
 LIMIT, SHARE, REPLAY = 20, 1 / 5, 50  # ms, of interactive_output's, ms

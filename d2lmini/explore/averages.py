@@ -216,7 +216,7 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         plain = usual(seen.step)
         zh = (
             '左图：精度随步数，方块是你选的。右图：选中的那一步之前，'
-            'conv 2第0个通道的小批量均值（点）和移动平均（线）。'
+            'conv 2第0个通道的小批量均值（点）和移动平均（虚线）。'
             f'第{seen.step}步，momentum={momentum:g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'
             f'（momentum=0.1时{plain:.3f}）。起点的均值0和方差1'
@@ -224,8 +224,8 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         )
         en = (
             'Left: accuracy by step; the square is your choice. Right: batch '
-            'means (dots) and running mean (line) of channel 0 of conv 2 up '
-            'to the chosen step. '
+            'means (dots) and running mean (dotted line) of channel 0 of conv '
+            '2 up to the chosen step. '
             f'Step {seen.step}, momentum={momentum:g}: accuracy '
             f'<b>{seen.accuracy:.3f}</b> on {len(y)} test images '
             f'({plain:.3f} with momentum=0.1). The start, mean 0 and '

@@ -209,7 +209,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
         canvas,
         frame,
         'Left: the gain of each channel, a row a layer; right: test accuracy '
-        'against eps, with a dot at the chosen one',
+        'against eps, with a square at the chosen one',
         eps=own,
     )
 

@@ -137,7 +137,8 @@ def lines(
                 ax.plot(where, runs.T, ms=3, lw=0.6, alpha=0.5, **seed)
             bold = {**look, 'lw': 1.8, 'ms': 4.5}
             if dots and label in dots:
-                bold |= {'marker': looks(label)['marker']}
+                small = dots[label] < 4  # there all marks look like dots
+                bold |= {'marker': 'o' if small else looks(label)['marker']}
                 bold |= {'ls': '', 'ms': dots[label]}
             mean = None if values is None else (where, runs.mean(axis=0))
             movers |= _add(ax, label, mean, coordinates, bold)
