@@ -10,8 +10,8 @@ from typing import Any
 
 from nbconvert.filters import strip_ansi
 from site_prose import SiteError, both
+from tidy import FILM, packed
 
-FILM = 'application/vnd.d2lmini.film'
 KNOWN = {'image/png', 'text/html', 'text/plain', FILM}
 CAPTION = '<div class="d2l-words"'
 RECORDED = both(
@@ -108,12 +108,12 @@ def _figure(picture: str, caption: str, film: str | None) -> str:
     if not film:
         return f'<figure>{picture}{caption}</figure>\n'
     try:
-        n = len(json.loads(film)['frames'])
-    except (ValueError, KeyError) as e:
+        whole = zlib.decompress(base64.b64decode(packed(film)))
+        n = len(json.loads(whole)['frames'])
+    except (ValueError, KeyError, zlib.error) as e:
         raise SiteError(f'its film is damaged: {e!r}') from e
-    packed = base64.b64encode(zlib.compress(film.encode(), 9)).decode()
     return (
         f'<figure class="film"><div class="still">{picture}{caption}</div>'
-        f'<script type="text/plain">{packed}</script>'
+        f'<script type="text/plain">{packed(film)}</script>'
         f'<p class="recorded">{RECORDED.format(n=n)}</p></figure>\n'
     )
