@@ -33,7 +33,7 @@ EXPLORERS = {
     'family': "explore.family('images').show()",
 }
 RACE = """\
-panel = Race((X, y, X, y), passes=200_000)
+panel = Race((X, y, X, y), passes=40_000)
 panel.show()
 """
 SLIDERS = [
