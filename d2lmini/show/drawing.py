@@ -43,7 +43,6 @@ class Drawing(_Widget):
     starts = told(traitlets.Dict())
     buttons = told(traitlets.List())
     trouble = told(traitlets.Unicode())
-    film = told(traitlets.Bool())
 
 
 class Switch(_Widget):
