@@ -126,7 +126,10 @@ const THINGS = {
   },
 };
 
-let count = 0; // of clips: their names hold for the whole page
+/* Names of clips hold for the whole page, and each widget has a copy of this
+   script: a number alone would be another widget's too. */
+const OWN = Math.random().toString(36).slice(2);
+let count = 0;
 
 function picture(model) {
   const frame = make('div', {class: 'd2l-picture', role: 'img'});
@@ -143,7 +146,7 @@ function picture(model) {
     const svg = shape('svg', {viewBox: `0 0 ${width} ${height}`,
       'aria-hidden': 'true'});
     puts = looks.map(look => {
-      const id = `d2l-clip-${count++}`;
+      const id = `d2l-clip-${OWN}-${count++}`;
       if (look.clip) {
         const [x, y, w, h] = look.clip;
         const clip = shape('clipPath', {id});

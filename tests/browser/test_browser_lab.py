@@ -134,6 +134,13 @@ def test_dragging_changes_picture_and_caption(lesson: Notebook) -> None:
     expect(caption(cell)).to_have_text(before[1])
 
 
+def test_each_line_has_a_clip_of_its_own(lesson: Notebook) -> None:
+    ids = lesson.page.evaluate(
+        "[...document.querySelectorAll('clipPath[id^=d2l]')].map(e => e.id)"
+    )
+    assert len(ids) > 10 and len({*ids}) == len(ids)
+
+
 # Each number that the lessons ask for, and the edges of what is read.
 TYPED = [
     ('running_mean', 'momentum', '0.9', 'momentum=0.9 '),
