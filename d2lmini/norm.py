@@ -6,6 +6,7 @@ layer, instance, group and RMS normalization.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,27 +69,36 @@ def batch_norm(
 
     Raises
     ------
-    ValueError : shapes that don't fit, or in training one value per channel
+    ValueError : shapes that don't fit, an `eps` below 0 (in training, of 0),
+        or in training one value per channel
 
     Notes
     -----
-    The biased variance (divide by n) normalizes; the unbiased one (divide by
-    n - 1) is remembered. Half precision is computed in float32, as torch
-    does. Source: Ioffe & Szegedy 2015, algorithms 1 and 2; shown in
-    notebook 03.
+    The mean is taken away twice, the second time what rounding has left of
+    it: large numbers keep their digits. The biased variance (divide by n)
+    normalizes; the unbiased one (divide by n - 1) is remembered. Half
+    precision is computed in float32, as torch does. Source: Ioffe & Szegedy
+    2015, algorithms 1 and 2; shown in notebook 03.
     """
     n = values_per_channel(X, gamma, training)
+    if eps < 0 or (training and eps == 0):
+        raise ValueError(f'eps must be above 0, got {eps}')
     x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
+    moving_mean, moving_var = moving_mean.to(x.dtype), moving_var.to(x.dtype)
     dims = [d for d in range(X.dim()) if d != 1]  # all but the channel
-    mean = x.mean(dim=dims, keepdim=True) if training else moving_mean
+    mean = x.detach().mean(dim=dims, keepdim=True) if training else moving_mean
     centered = x - mean
     var = moving_var
     if training:
+        rest = centered.sum(dim=dims, keepdim=True) / n  # left by rounding
+        mean, centered = mean + rest, centered - rest
         var = (centered**2).mean(dim=dims, keepdim=True)  # biased
         with torch.no_grad():  # the memory must not keep the graph
             unbiased = var * n / (n - 1)
             moving_mean = (1 - momentum) * moving_mean + momentum * mean
             moving_var = (1 - momentum) * moving_var + momentum * unbiased
+    # One an image: their gradients are sums image by image, which round less.
+    gamma, beta = (v.expand(len(X), *v.shape[1:]) for v in (gamma, beta))
     scale = gamma / torch.sqrt(var + eps)  # shape of gamma
     Y = (scale * centered + beta).to(X.dtype)
     return Y, moving_mean, moving_var
@@ -118,6 +128,7 @@ class BatchNorm(nn.Module):
     trained. Source: Ioffe & Szegedy 2015; shown in notebook 03.
     """
 
+    _version = 2  # of its state, as torch counts
     moving_mean: Tensor
     moving_var: Tensor
     num_batches_tracked: Tensor
@@ -162,6 +173,22 @@ class BatchNorm(nn.Module):
             self.moving_var.copy_(var)
         return Y
 
+    def _load_from_state_dict(
+        self, state: Any, prefix: str, about: Any, *rest: Any
+    ) -> None:
+        """Take torch's names too, and an old state without a count."""
+        own = self.state_dict()
+        for name, its in TENSORS.values():
+            value = state.pop(prefix + its, state.get(prefix + name))
+            if value is not None:
+                same = value.numel() == own[name].numel()
+                value = value.view(own[name].shape) if same else value
+                state[prefix + name] = value
+        if about.get('version', 1) < 2:  # from before layers counted
+            count = own['num_batches_tracked']
+            state.setdefault(prefix + 'num_batches_tracked', count)
+        super()._load_from_state_dict(state, prefix, about, *rest)
+
 
 def standardize(
     X: Tensor, dims: tuple[int, ...], eps: float | None, centre: bool = True
@@ -178,7 +205,8 @@ def standardize(
             'images'
         )
     x = X.float() if X.dtype in (torch.half, torch.bfloat16) else X
-    if centre:
+    if centre:  # twice, as in `batch_norm`
+        x = x - x.detach().mean(dim=dims, keepdim=True)
         x = x - x.mean(dim=dims, keepdim=True)
     if eps is None:
         eps = torch.finfo(x.dtype).eps
@@ -310,9 +338,9 @@ class GroupNorm(nn.Module):
         dims = tuple(range(2, groups.dim()))  # all but N and G
         Y = standardize(groups, dims, self.eps).reshape(X.shape)
         if self.affine:
-            one_a_channel = (C,) + (1,) * len(size)  # (C, 1, 1) for images
-            Y = self.gamma.view(one_a_channel) * Y
-            Y = Y + self.beta.view(one_a_channel)
+            each = (N, C) + (1,) * len(size)  # (N, C, 1, 1) for images
+            Y = self.gamma.view(each[1:]).expand(each) * Y
+            Y = Y + self.beta.view(each[1:]).expand(each)
         return Y.to(X.dtype)
 
 

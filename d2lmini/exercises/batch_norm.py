@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import inspect
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -331,9 +332,11 @@ SCENES = (
 
 # The mistakes in the function. Of two made at once, the upper one is named.
 
-# What edits change.
-_FUNCTION = inspect.getsource(norm.values_per_channel) + inspect.getsource(
-    norm.batch_norm
+# What edits change: the function, with the mean taken away once.
+_FUNCTION = inspect.getsource(norm.values_per_channel) + re.sub(
+    r'.*\b(?:rest|image|expand)\b.*\n|\.detach\(\)',
+    '',
+    inspect.getsource(norm.batch_norm),
 )
 _N = 'n = values_per_channel(X, gamma, training)'
 _ONE = 'training and n < 2'

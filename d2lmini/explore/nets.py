@@ -259,8 +259,8 @@ def noise(shaker: Noise) -> Slide:
             f'{shaker.batches}个随机小批量中，判成别的类的有{seen.flips}个。'
         )
         en = (
-            'Left: feature 0 of one image after the last batch norm layer, '
-            'one dot per batch; right: standard deviation by batch size. '
+            'Left: feature 0 of one image normalized by the last batch norm '
+            'layer, one dot per batch; right: standard deviation by size. '
             f'Batch size {batch_size}: the standard deviation (root mean '
             f'square over all features of the layer) is <b>{seen.std:.3f}'
             f'</b>; times the square root of the batch size, {scaled:.2f}. '

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from d2lmini.data import quick
 from d2lmini.history import History
 from d2lmini.show.lang import tr
+from d2lmini.show.stop import stoppable
 from d2lmini.train import (
     Batches,
     Lines,
     evaluate_accuracy_gpu,
     fit,
-    stoppable,
     watching,
 )
 

@@ -1,7 +1,7 @@
 """Look inside a net while it trains, and leave no trace.
 
-Each of `activations`, `gradients`, `updates` and `batch_statistics` is a
-context manager that gives a `Record`,
+Each of `activations`, `gradients` and `updates` is a context manager that
+gives a `Record`,
 
     {name: [value at step 0, value at step 1, ...]}
 
@@ -144,31 +144,6 @@ def updates(
         optimizer.register_step_post_hook(compare),
     ):
         yield record
-
-
-def batch_statistics(net: nn.Module) -> AbstractContextManager[Record]:
-    """Record the batch mean and variance that each BN layer gets to see.
-
-    Parameters
-    ----------
-    net : nn.Module, with BN layers of ours or of torch's
-
-    Yields
-    ------
-    Record, of (mean, biased variance) a forward pass, each a Tensor (C,)
-    """
-    names = [
-        name
-        for name, layer in layers(net).items()
-        if hasattr(layer, 'moving_mean') or hasattr(layer, 'running_mean')
-    ]
-
-    def statistics(X: Tensor) -> tuple[Tensor, Tensor]:
-        dims = [d for d in range(X.dim()) if d != 1]
-        var, mean = torch.var_mean(X, dim=dims, correction=0)
-        return mean, var
-
-    return activations(net, names, statistics, of='input')
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from d2lmini.show.plots import (
     points,
     scatter,
 )
+from d2lmini.show.stop import stoppable
 
 __all__ = [
     'COLORS',
@@ -36,6 +37,7 @@ __all__ = [
     'scatter',
     'set_language',
     'show_figure',
+    'stoppable',
     'switch',
     'tr',
     'words',

@@ -62,11 +62,20 @@ def code_is_python_alone(lesson: Lesson) -> Faults:
 
 
 def bare(node: ast.AST) -> str:
-    """Return the syntax of a definition without its docstrings."""
+    """Return a definition's syntax, without docstrings and private names."""
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.ClassDef)):
             inner.body = inner.body[ast.get_docstring(inner) is not None :]
+        if isinstance(inner, ast.ClassDef):
+            inner.body = [part for part in inner.body if not private(part)]
     return ast.dump(node)
+
+
+def private(part: ast.stmt) -> bool:
+    """Tell whether a part of a class bears a name like `_version`."""
+    target = part.targets[0] if isinstance(part, ast.Assign) else None
+    name = getattr(part, 'name', getattr(target, 'id', ''))
+    return name.startswith('_') and not name.startswith('__')
 
 
 def definitions(module: ast.Module) -> Iterator[tuple[str, str]]:

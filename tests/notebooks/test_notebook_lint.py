@@ -1,7 +1,9 @@
 """Each rule passes on a good lesson and fails on one broken that way."""
 
 import csv
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import notebook_words as words
 import pytest
 from nbformat import NotebookNode, v4
 from notebook_lint import ROOT, Faults, Lesson
+
+import d2lmini as d2l
 
 RULES = (*lint.RULES, *program.RULES, *words.RULES, *chinese.RULES)
 SAW = {
@@ -179,6 +183,10 @@ def stderr(name: str, text: str) -> Change:
 WIDGETS = [program.WIDGET_STATE, program.WIDGET_VIEW]
 LAYER = (ROOT / 'd2lmini' / 'device.py').read_text(encoding='utf8')
 TRY_GPU = LAYER[LAYER.index('def try_gpu') :].split('\n\n\n')[0]
+# As shipped but for a private method, which a lesson may leave out.
+CLASS = re.sub(
+    r'(?s)\n    def _load_from.*', '', inspect.getsource(d2l.BatchNorm)
+)
 SHOWN = TRY_GPU.replace('"""', "'''")  # the quotes are no part of the syntax
 LONG = 'x = 1\n' * 26
 
@@ -239,6 +247,14 @@ BROKEN: list[tuple[Rule, Change, str]] = [
         program.code_shown_is_code_shipped,
         source('train', SHOWN.replace('i: int', 'i')),
         'try_gpu',
+    ),
+    *(
+        (
+            program.code_shown_is_code_shipped,
+            source('train', CLASS.replace(*change)),
+            'BatchNorm',
+        )
+        for change in [('0.1', '0.9'), ('__init__', '_init')]
     ),
     (program.every_cell_has_run, update('train', execution_count=4), 'train'),
     (
@@ -439,6 +455,7 @@ ALLOWED: list[tuple[Rule, Change]] = [
     (lint.links_lead_somewhere, put('next', 'glossary.md', 'https://a.b/c')),
     (program.code_shown_is_code_shipped, source('train', SHOWN)),
     (program.code_shown_is_code_shipped, source('train', 'def own():\n    1')),
+    (program.code_shown_is_code_shipped, source('train', CLASS)),
     (program.code_cells_are_short, source('train', LONG[6:])),
     (
         program.code_cells_are_short,

@@ -41,7 +41,8 @@ def _change(column: str, fault: str, *words: str) -> Mutant:
 
 
 _DIMS = '[d for d in range(X.dim()) if d != 1]'
-_MEAN = 'mean = x.mean('
+_REST = 'rest = centered.sum('
+_ONCE = 'x.detach().mean', 'x.mean', 'centered - rest', 'centered'
 _VAR = '(centered**2).mean(dim=dims, keepdim=True)'
 _UNBIASED = 'unbiased = var * n / (n - 1)'
 _ROOT = 'torch.sqrt(var + eps)'
@@ -85,7 +86,7 @@ MUTANTS = (
     _change(
         'eval_output', 'batch statistics in evaluation',
         'if training else moving_mean', '',
-        'if training:\n        var', 'if True:\n        var',
+        'if training:\n        rest', 'if True:\n        rest',
     ),
     _change(
         'eval_output', 'remembers in evaluation',
@@ -98,10 +99,11 @@ MUTANTS = (
     ),
     _change(
         'grad_input', 'statistics without gradient',
-        _MEAN, 'mean = x.detach().mean(', _VAR, _VAR + '.detach()',
+        _REST, 'rest = centered.detach().sum(', _VAR, _VAR + '.detach()',
     ),
     _change(
-        'grad_input', 'mean without gradient', _MEAN, 'mean = x.detach().mean('
+        'grad_input', 'mean without gradient',
+        _REST, 'rest = centered.detach().sum(',
     ),
     _change(
         'grad_input', 'variance without gradient', _VAR, _VAR + '.detach()'
@@ -255,10 +257,12 @@ MUTANTS = (
         'in (torch.half, torch.bfloat16)', '== torch.bfloat16',
     ),
     _change('half', 'float32 given back', '.to(X.dtype)', ''),
-    _change('bfloat16', 'bfloat16 computed in bfloat16', _FLOAT, 'X'),
+    _change(
+        'bfloat16', 'bfloat16 computed in bfloat16', _FLOAT, 'X', *_ONCE
+    ),
     _change(
         'bfloat16', 'only half widened',
-        'in (torch.half, torch.bfloat16)', '== torch.half',
+        'in (torch.half, torch.bfloat16)', '== torch.half', *_ONCE,
     ),
     _change('bfloat16', 'float32 given back', '.to(X.dtype)', ''),
     _change(
@@ -305,7 +309,7 @@ MUTANTS = (
     ),
     _change(
         'gradcheck', 'statistics without gradient',
-        _MEAN, 'mean = x.detach().mean(', _VAR, _VAR + '.detach()',
+        _REST, 'rest = centered.detach().sum(', _VAR, _VAR + '.detach()',
     ),
     _change(
         'gradcheck', 'variance without gradient', _VAR, _VAR + '.detach()'
