@@ -97,11 +97,10 @@ def batch_norm(
             unbiased = var * n / (n - 1)
             moving_mean = (1 - momentum) * moving_mean + momentum * mean
             moving_var = (1 - momentum) * moving_var + momentum * unbiased
-    # One an image: their gradients are sums image by image, which round less.
-    gamma, beta = (v.expand(len(X), *v.shape[1:]) for v in (gamma, beta))
-    scale = gamma / torch.sqrt(var + eps)  # shape of gamma
-    Y = (scale * centered + beta).to(X.dtype)
-    return Y, moving_mean, moving_var
+    each = len(X), *gamma.shape[1:]  # sums of gradients image by image
+    gamma, beta = gamma.to(x.dtype).expand(each), beta.to(x.dtype).expand(each)
+    scale = gamma / torch.sqrt(var + eps)
+    return (scale * centered + beta).to(X.dtype), moving_mean, moving_var
 
 
 class BatchNorm(nn.Module):
@@ -339,8 +338,9 @@ class GroupNorm(nn.Module):
         Y = standardize(groups, dims, self.eps).reshape(X.shape)
         if self.affine:
             each = (N, C) + (1,) * len(size)  # (N, C, 1, 1) for images
-            Y = self.gamma.view(each[1:]).expand(each) * Y
-            Y = Y + self.beta.view(each[1:]).expand(each)
+            gamma, beta = self.gamma.to(Y.dtype), self.beta.to(Y.dtype)
+            Y = gamma.view(each[1:]).expand(each) * Y
+            Y = Y + beta.view(each[1:]).expand(each)
         return Y.to(X.dtype)
 
 

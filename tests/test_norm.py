@@ -488,6 +488,7 @@ class Step(NamedTuple):
             if not want.isfinite().all():
                 assert torch.equal(got.isfinite(), want.isfinite())
                 continue
+            assert got.isfinite().all()  # nan is no distance
             right, limits = true.double().flatten(), torch.finfo(mine.dtype)
             error = (got - right).abs().max() - 2 * (want - right).abs().max()
             size = right.abs().max() + limits.smallest_normal
@@ -738,8 +739,13 @@ def test_eps_is_refused_where_torch_refuses_it(
         with pytest.raises(ValueError, match='eps must be '):
             ours(numbers(6, 3))
         assert not ours.moving_mean.any()
+        return
+    got = ours(numbers(6, 3))
+    try:
+        want = torchs(numbers(6, 3))
+    except ValueError:  # torch 2.11 takes no 0 in evaluation either
+        assert eps == 0
     else:
-        got, want = ours(numbers(6, 3)), torchs(numbers(6, 3))
         assert_close(got, want, equal_nan=True)
 
 
@@ -870,12 +876,12 @@ BROKEN = {
     ),
     'layer norm without beta': (' * X_hat + self.beta)', ' * X_hat)'),
     'group norm without gamma': (
-        'self.gamma.view(each[1:]).expand(each) * ',
+        'gamma.view(each[1:]).expand(each) * ',
         '',
     ),
     'group norm with gamma squared': (
-        'Y = self.gamma.view(each[1:])',
-        'Y = self.gamma.view(each[1:]).square()',
+        'Y = gamma.view(each[1:])',
+        'Y = gamma.view(each[1:]).square()',
     ),
     'always with gamma': ('if affine:', 'if True:'),
 }

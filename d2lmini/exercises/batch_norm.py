@@ -334,7 +334,7 @@ SCENES = (
 
 # What edits change: the function, with the mean taken away once.
 _FUNCTION = inspect.getsource(norm.values_per_channel) + re.sub(
-    r'.*\b(?:rest|image|expand)\b.*\n|\.detach\(\)',
+    r'.*\b(?:rest|each)\b.*\n|\.detach\(\)',
     '',
     inspect.getsource(norm.batch_norm),
 )
@@ -423,7 +423,7 @@ def _columns(way: str) -> Edit:
 
 MISTAKES: Mistakes = {
     'returns_swapped': Edit(
-        'Y, moving_mean, moving_var\n', 'Y, moving_var, moving_mean\n'
+        ', moving_mean, moving_var\n', ', moving_var, moving_mean\n'
     )
     | '数都有，位置不对：返回的三样，次序是什么？'
     | 'The numbers are there, but not in place: what is their order?',

@@ -72,6 +72,7 @@ def _same(answer: Callable[..., Any], *layers: Any) -> Results:
         ('剩下几个批量归一化层', 'how many batch norm layers are left'): sum(
             isinstance(layer, BATCH_NORMS) for layer in new.modules()
         ),
+        ('训练模式', 'training mode'): len(layers) == 1 and new.training,
         ('原来的不变', 'the old layers stay'): whole(X).equal(before),
     }
 
@@ -108,8 +109,8 @@ check_fold = Exercise(
         )
         | _OLD_CHANGES,
         'columns': Edit('gain.view(-1, 1)', 'gain')
-        | '权重的形状是`(out, in)`：每个输出乘自己的一行。'
-        | 'The weight is `(out, in)`: each output scales a row of it.',
+        | '权重的形状是`(out, in)`：每个输出缩放自己的一行。'
+        | 'The weight is `(out, in)`: the gain of an output scales its row.',
         'bias-not-scaled': Edit(
             'gain * (bias - norm.running_mean)',
             'bias - gain * norm.running_mean',
@@ -164,9 +165,7 @@ check_fold_before = Exercise(
         'wrong-sign': Edit('norm.bias - gain', 'norm.bias + gain')
         | '均值是减去的：折进来的偏移是什么符号？'
         | 'The mean is subtracted: which sign has it in the shift?',
-        'scaled-twice': Edit(
-            'linear.weight @ shift', 'folded.weight.data @ shift'
-        )
+        'scaled-twice': Edit('linear.weight @', 'folded.weight.data @')
         | '偏移乘的是缩放过的权重，缩放了两次：要用原来的。'
         | 'The shift meets the scaled weight, so it is scaled twice.',
         'old-bias-forgotten': Edit('linear.bias + ', '')
@@ -191,7 +190,7 @@ def fold_net(net: nn.Sequential) -> nn.Sequential:
             layers[last] = fuse(before, layer)
         else:
             layers.append(layer)
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers).eval()
 
 
 check_fold_net = Exercise(
@@ -205,14 +204,17 @@ check_fold_net = Exercise(
         'across': Edit(
             'len(layers) - 1', '-1 - isinstance(([0] + layers)[-1], nn.ReLU)'
         )
-        | '隔着激活函数并进去了：中间有ReLU，两步就不是一次线性运算。'
+        | '隔着激活函数合并了：中间有ReLU，两步就不是一次线性运算。'
         | 'This folds across an activation: the two are no linear step then.',
         'not-a-copy': Edit('copy.deepcopy(net).eval()', 'net')
         | '原来的网络变了，或者和它共用层：先`copy.deepcopy(net)`。'
         | 'The old net changes, or shares layers: `copy.deepcopy(net)`.',
         'training': Edit('net.training', 'False')
-        | '训练模式下用的不是移动平均，并不得：该报`ValueError`。'
+        | '训练模式下用的不是移动平均，不能合并：该报`ValueError`。'
         | 'Training mode does not use the averages: raise a `ValueError`.',
+        'container': Edit('(*layers).eval()', '(*layers)')
+        | '新建的`nn.Sequential`在训练模式：返回前先`eval()`。'
+        | 'A new `nn.Sequential` is in training mode: call `eval()`.',
         'one-kind-only': Edit('FOLDABLE)', 'nn.Conv2d)')
         | '只并了一种：`nn.Linear`和`nn.Conv2d`后面的都要并。'
         | 'One kind is folded: both `nn.Linear` and `nn.Conv2d` take it in.'
@@ -264,15 +266,13 @@ check_leftover = Exercise(
             'not isinstance(layer, nn.Sequential)',
             'isinstance(layer, FOLDABLE)',
         )
-        | '只看紧挨着的前一层：隔着激活函数的并不进去。'
+        | '只看紧挨着的前一层：隔着激活函数的不能合并。'
         | 'Look at the layer right before: nothing folds across others.',
         'group-norm': Edit('layer, NORMS', 'layer, BATCH_NORMS')
-        | '组归一化和层归一化没有移动平均，在哪里都并不进去。'
+        | '组归一化和层归一化没有移动平均，在哪里都不能合并。'
         | 'Group and layer norm have no moving averages: they never '
         'fold.' | Edit('isinstance(layer, BATCH_NORMS) and ', ''),
-        'containers': Edit(
-            'if not isinstance(layer, nn.Sequential)', 'if name'
-        )
+        'containers': Edit('not isinstance(layer, nn.Sequential)', 'name')
         | '前一层成了`nn.Sequential`：它只装别的层，自己不算。'
         | 'The layer before is an `nn.Sequential`: that only holds layers.',
         'outermost': Edit('named_modules', 'named_children')

@@ -68,16 +68,16 @@ def folding() -> Slide:
             '横轴：通道的移动方差；纵轴：并进去时权重乘几（gamma取1）。'
             f'方差{var:g}，eps={eps:g}：乘<b>{seen.gain:.4g}</b>'
             f'，方差再小也不会超过{seen.most:.4g}。'
-            '原来都是1的权重，合用一个8位刻度：别的通道若不必缩放，'
+            '各通道的权重原来都是1、合用一个8位刻度时，增益为1的通道在'
             f'{STEPS}级里还剩{seen.steps:.3g}级。'
         )
         en = (
             'Across: the running variance of a channel; up: what multiplies '
             'its weights when batch norm is folded (gamma is 1). '
             f'Variance {var:g}, eps={eps:g}: <b>{seen.gain:.4g}</b>, and '
-            f'at most {seen.most:.4g} however small the variance. Weights '
-            'that were all 1, on one 8-bit scale: a channel that needs no '
-            f'scaling has {seen.steps:.3g} of {STEPS} steps left.'
+            f'at most {seen.most:.4g} however small the variance. If all '
+            'weights were 1 and share one 8-bit scale, a channel of gain 1 '
+            f'has {seen.steps:.3g} of {STEPS} steps left.'
         )
         return zh, en
 

@@ -88,7 +88,7 @@ def fold_net(net):
             old.bias = nn.Parameter(bias)
         else:
             kept.append(layer)
-    return nn.Sequential(*kept)
+    return nn.Sequential(*kept).eval()
 """
 LEFTOVER = """
 def leftover(net):
@@ -395,6 +395,7 @@ def channel_norm(X, gamma, beta, eps):
     ('fold_net', 'not-a-copy', FOLD_NET.replace('copy.deepcopy(net)', 'net')),
     ('fold_net', 'training', FOLD_NET.replace(
         "raise ValueError('call net.eval() first')", 'net.eval()')),
+    ('fold_net', 'container', FOLD_NET.replace('(*kept).eval()', '(*kept)')),
     ('fold_net', 'bias-lost', FOLD_NET.replace(
         'old.bias = nn.P', 'old.bias = None if old.bias is None else nn.P')),
     ('leftover', 'group-norm', LEFTOVER.replace(
