@@ -138,7 +138,7 @@ def _scene(
     return Case((see,), zh, en, tolerance)
 
 
-def _build(make: Make, num_dims: int, **options: float) -> Any:
+def _build(make: Make, num_dims: int, **options: float | None) -> Any:
     """Build a layer that trains, with an uneven gamma and beta."""
     layer = layer_of(make, C, num_dims, **options)
     for what, row in (('gamma', [2.0, -1]), ('beta', [0.5, 3])):
@@ -255,10 +255,15 @@ def gets_one(make: Make) -> Results:
     return _refusal(lambda: output_of(layer, X2[:1]))
 
 
-def _counts(make: Make) -> bool:
-    """Tell whether a layer saves how many batches it has seen."""
-    names = make(C, 2).state_dict()
-    return any(name.endswith('num_batches_tracked') for name in names)
+def averages_all(make: Make) -> Results:
+    """Look at what momentum=None remembers, where a layer takes it."""
+    try:
+        layer = _build(make, 2, momentum=None)
+        for k in (1, 2, 4):
+            output_of(layer, k * X2)
+    except Exception:
+        return averages_all(norm.BatchNorm)
+    return _held(layer)
 
 
 # The cases, the smallest first.
@@ -820,17 +825,40 @@ BATCH_NORM_LAYER = Exercise(
     see=lambda make, scene: scene(make),
     source=_SOURCE,
 )
+RARE_MOMENTUM = dataclasses.replace(
+    BATCH_NORM_LAYER,
+    cases=[
+        trains(X2, momentum=0.0),
+        _scene(
+            averages_all,
+            '`momentum=None`，训练三步',
+            '`momentum=None`, three steps of training',
+        ),
+    ],
+    mistakes={
+        'zero_is_none': Edit('if momentum is None', 'if not momentum')
+        | '`momentum=0`被当成了`None`：0也是假。'
+        | '`momentum=0` is taken for `None`: 0 is false, too.',
+        'miscounted': Edit('tracked))', 'tracked) - 1)')
+        | '`momentum=None`时，第k个小批量的权重该是1/k。先数还是先算？'
+        | 'With `momentum=None` number k weighs 1/k. Is it counted before?'
+        | Edit('_tracked += 1', '_tracked += 0'),
+    },
+)
 
 
 def check_BatchNorm(cls: Any) -> Report:  # noqa: N802 - the class's name
     """Check a layer that does what `d2lmini.BatchNorm` does.
 
     Its tensors are called gamma, beta, moving_mean and moving_var, or as in
-    torch, and may be those of a layer inside it. `num_batches_tracked`,
-    `momentum=None` and half precision are not checked.
+    torch, and may be those of a layer inside it. A layer that does not count
+    batches is told so; half precision is not checked.
     """
     report = BATCH_NORM_LAYER(cls)
-    if not report.ok or run(lambda: _counts(cls)).value:
+    if report.ok and not (rare := RARE_MOMENTUM(cls)).ok:
+        return rare
+    names = run(lambda: ' '.join(cls(C, 2).state_dict())).value
+    if not report.ok or 'num_batches_tracked' in names:
         return report
     line = (
         '它没有`num_batches_tracked`，`momentum=None`要用它；这一项不检查。',

@@ -221,6 +221,13 @@ def frozen_sgd(net: nn.Sequential, lr: float) -> torch.optim.SGD:
     return torch.optim.SGD(net.parameters(), lr)
 
 
+def _bare() -> nn.Sequential:
+    """Return a net whose lowest nn.Linear has no bias."""
+    torch.manual_seed(0)
+    first = nn.Linear(6, 5, bias=False), nn.ReLU()
+    return nn.Sequential(nn.Flatten(), *first, nn.Linear(5, 3))
+
+
 def _moves(answer: Callable[..., Any], net: nn.Module, lr: float) -> Results:
     """Return which parameters move in two steps, and by how much."""
     _, X, y = small_batch()
@@ -250,8 +257,14 @@ check_frozen_sgd = Exercise(
         Case(lambda: (small_batch()[0], 0.1), MLP, MLP),
         Case(lambda: (small_batch(torch_norm)[0], 0.1), *WITH_NORM),
         Case(lambda: (mlp(6, *[4] * 6, 3, activation=nn.ReLU), 0.1), *DEEP),
+        Case(lambda: (_bare(), 0.1), *('`nn.Linear(…, bias=False)`',) * 2),
     ],
     {
+        'by-place': Wrong(
+            lambda net, lr: torch.optim.SGD([*net.parameters()][2:], lr)
+        )
+        | '漏掉的是前两个参数：最底层不一定有偏置，它前面也许还有别的参数。'
+        | 'The first two parameters are left out, bias or not: of whom?',
         'nothing-frozen': Edit('bottom.requires_grad_(False)', '')
         | '一层也没冻住：`requires_grad`是参数的，不是层的。`net[0]`有参数吗？'
         | 'Nothing froze: layers have no `requires_grad`. Has `net[0]` any?',

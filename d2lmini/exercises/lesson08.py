@@ -221,6 +221,10 @@ check_channel_norm = Exercise(
             'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
             'return (gamma * X_hat.movedim(1, -1) + beta)',
         )
+        | Edit(
+            'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
+            'return (gamma * X_hat.movedim(1, -1) + beta).permute(0, 2, 3, 1)',
+        )
         | '通道留在了最后一个轴上：把它放回1号轴。'
         | 'The channels are left on the last axis: move them back to 1.',
     },

@@ -161,7 +161,8 @@ check_fold_before = Exercise(
         'in-place': Edit(
             'nn.Linear(linear.in_features, linear.out_features)', 'linear'
         )
-        | _OLD_CHANGES,
+        | _OLD_CHANGES
+        | Edit('return folded', 'linear.bias.data += 1\n    return folded'),
         'wrong-sign': Edit('norm.bias - gain', 'norm.bias + gain')
         | '均值是减去的：折进来的偏移是什么符号？'
         | 'The mean is subtracted: which sign has it in the shift?',

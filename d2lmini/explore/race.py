@@ -19,6 +19,7 @@ from d2lmini.explore.slide import Caption, Slide
 from d2lmini.explore.slider import Slider
 from d2lmini.models import mlp, torch_norm
 from d2lmini.show.plots import Moving, lines
+from d2lmini.train import sgd
 
 WIDTH = 100
 TOLD = 40  # points in a race
@@ -158,11 +159,9 @@ def _step(net: nn.Module, X: Tensor, y: Tensor, lr: float) -> float:
     loss = cross_entropy(net.train()(X), y)
     if not loss.isfinite():
         return math.nan
-    parameters = list(net.parameters())
-    slopes = torch.autograd.grad(loss, parameters)
-    with torch.no_grad():
-        for parameter, slope in zip(parameters, slopes, strict=True):
-            parameter.sub_(lr * slope)
+    net.zero_grad()
+    torch.autograd.backward(loss)
+    sgd(net, lr)
     return loss.item()
 
 
@@ -248,9 +247,8 @@ class Race(Slide):
         except Exception as e:
             self._fail(e)
             return
-        for line in (
-            self.canvas.moving if self.points else ()
-        ):  # the run before stays, but faint
+        before = self.canvas.moving if self.points else ()
+        for line in before:  # it stays, but faint
             own = {'ls': line.get_linestyle(), 'color': line.get_color()}
             line.axes.plot(*line.get_data(), alpha=0.25, lw=1, **own)
         self.canvas.refresh()

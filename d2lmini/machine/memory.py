@@ -1,42 +1,25 @@
 """How much memory there is, and how much of it is free."""
 
-import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 GROUPS, OWN = Path('/sys/fs/cgroup'), Path('/proc/self/cgroup')
 
 
-def memory() -> tuple[int | None, int | None]:
-    """Return the free memory and the whole of it in bytes, None if unknown.
+def memory() -> tuple[int, int]:
+    """Return the free memory and the whole of it in bytes.
 
     In a container with a limit, what is left below it, and the limit.
     """
-    free, total = _of_the_machine()
+    whole = psutil.virtual_memory()
+    free, total = whole.available, whole.total
     for left, limit in _of_the_containers():
-        free = left if free is None else min(free, left)
-        total = limit if total is None else min(total, limit)
+        free, total = min(free, left), min(total, limit)
     return free, total
-
-
-def _of_the_machine() -> tuple[int | None, int | None]:
-    if sys.platform == 'win32':
-        import ctypes
-
-        # MEMORYSTATUSEX: its own size, the whole, what is free, and others
-        status = (ctypes.c_uint64 * 8)(64)
-        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-        return status[2] or None, status[1] or None
-    with suppress(OSError, KeyError):
-        lines = Path('/proc/meminfo').read_text()
-        kib = dict(re.findall(r'^(\w+): +(\d+) kB', lines, re.M))
-        return 1024 * int(kib['MemAvailable']), 1024 * int(kib['MemTotal'])
-    with suppress(OSError, ValueError):  # macOS does not say what is free
-        return None, os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    return None, None
 
 
 def _of_the_containers() -> Iterator[tuple[int, int]]:

@@ -102,10 +102,12 @@ def device() -> Found:
 
 def free_memory() -> Found:
     """Look at the memory that is free."""
-    free, total = memory()
-    (free_zh, free_en), (zh, en) = _size(free), _size(total)
-    found = f'空闲{free_zh}，共{zh}', f'{free_en} free of {en}'
-    if free is None or free >= ENOUGH * GB:
+    free, total = (size / GB for size in memory())
+    found = (
+        f'空闲{free:.1f}GB，共{total:.1f}GB',
+        f'{free:.1f} GB free of {total:.1f} GB',
+    )
+    if free >= ENOUGH:
         return found, None
     return found, (
         f'少于{ENOUGH}GB，训练时内核可能突然重启：关掉别的程序，'
@@ -114,12 +116,6 @@ def free_memory() -> Found:
         'close other programs, and under `Running Terminals and Kernels` on '
         'the left shut down the notebooks that you are done with.',
     )
-
-
-def _size(n: int | None) -> Words:
-    if n is None:
-        return '未知', 'unknown'
-    return f'{n / GB:.1f}GB', f'{n / GB:.1f} GB'
 
 
 def widgets() -> Found:

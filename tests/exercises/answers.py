@@ -213,6 +213,35 @@ def frozen_sgd(net, lr):
     return torch.optim.SGD(net.parameters(), lr=lr)
 """),
     ('frozen_sgd', 'top-frozen', FROZEN_SGD.replace('[0]', '[-1]')),
+    ('frozen_sgd', 'by-place', """
+def frozen_sgd(net, lr):
+    # weight and bias of the first layer are the first two parameters
+    params = list(net.parameters())[2:]
+    return torch.optim.SGD(params, lr=lr)
+"""),
+    ('channel_norm', 'channels-last', """
+def channel_norm(X, gamma, beta, eps):
+    x = X.permute(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
+    u = x.mean(-1, keepdim=True)
+    s = (x - u).pow(2).mean(-1, keepdim=True)
+    x = (x - u) / torch.sqrt(s + eps)
+    x = gamma * x + beta
+    x = x.permute(0, 2, 3, 1)  # (N, H, W, C) -> (N, C, H, W)
+    return x
+"""),
+    ('fold_before', 'in-place', """
+def fold_before(norm, linear):
+    gamma, beta = norm.weight.detach(), norm.bias.detach()
+    mu, var = norm.running_mean, norm.running_var
+    W, b = linear.weight.detach(), linear.bias.detach()
+    std = (var + norm.eps).sqrt()
+    b += W @ (beta - gamma * mu / std)
+    W = W * (gamma / std).unsqueeze(0)
+    fused = nn.Linear(W.size(1), W.size(0))
+    fused.weight = nn.Parameter(W)
+    fused.bias = nn.Parameter(b.clone())
+    return fused
+"""),
     ('x_hat', 'by-the-variance', 'x_hat = [-0.33, -0.11, -0.11, 0.56]'),
     ('x_hat', 'unbiased', 'x_hat = [-0.87, -0.29, -0.29, 1.44]'),
     ('statistics', 'examples-only', """

@@ -143,12 +143,15 @@ UNNAMED = {
     'half of the gradient to beta',
     'a copy is the layer itself',
     'a copy shares the tensors',
+    'momentum=None starts one late',
+    'momentum=None ignored',
+    'momentum 0 taken for none given',
 }
 # More than is asked of a learner: columns of the oracle, and faults.
 UNASKED = {
-    'num_batches', 'momentum_none', 'half', 'bfloat16', 'non_contiguous',
-    'channels_last', 'momentum 0 taken for none given',
+    'half', 'bfloat16', 'non_contiguous', 'channels_last',
     'evaluation without gradient', 'all computed in float32',
+    'no num_batches_tracked saved', 'counts in evaluation',
     'a copy starts anew',
 }  # fmt: skip
 

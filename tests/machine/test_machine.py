@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mirror
+import psutil
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -196,20 +198,6 @@ def test_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row('memory').found[0] == '空闲0.5GB，共2.0GB'
 
 
-@pytest.mark.parametrize(
-    ('sizes', 'told'),
-    [
-        ((None, None), 'unknown free of unknown'),
-        ((None, 16 * GB), 'unknown free of 16.0 GB'),
-    ],
-)
-def test_unknown_memory_is_no_fault(
-    sizes: Any, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(system, 'memory', lambda: sizes)
-    assert row('memory').found[1] == told and row('memory').advice is None
-
-
 def test_memory_is_known_here() -> None:
     free, total = memory()
     assert total and total > GB // 4
@@ -276,8 +264,8 @@ def test_a_containers_limit_counts(
     monkeypatch.setattr(memory_module, 'GROUPS', root)
     there = root / ('own' if own else 'nothing')
     monkeypatch.setattr(memory_module, 'OWN', there)
-    plenty = (20 * GB, 64 * GB)
-    monkeypatch.setattr(memory_module, '_of_the_machine', lambda: plenty)
+    plenty = SimpleNamespace(available=20 * GB, total=64 * GB)
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: plenty)
     assert memory() == (free * GB, total * GB)
 
 
