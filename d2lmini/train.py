@@ -318,7 +318,7 @@ def _epoch(
         right += hits
         net.zero_grad()
         loss.backward()
-        sgd(net, lr)
+        sgd_step(net, lr)
         seen += len(y)
         total += value * len(y)
         history.batch_loss.append(value)
@@ -328,7 +328,7 @@ def _epoch(
     return seen, seconds, total / seen, right / seen
 
 
-def sgd(net: nn.Module, lr: float) -> None:
+def sgd_step(net: nn.Module, lr: float) -> None:
     """Take a step of SGD; `torch.optim` would load torch's compiler, 80 MB."""
     with torch.no_grad():
         for value in net.parameters():

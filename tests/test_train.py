@@ -249,7 +249,7 @@ def test_an_interrupt_returns_what_there_is_and_a_usable_net(
             forward = net.forward
             patch.setattr(net, 'forward', lambda X: (call(), forward(X))[1])
         if phase == 'step':
-            patch.setattr(train, 'sgd', call)
+            patch.setattr(train, 'sgd_step', call)
         if phase in ('batch', 'epoch'):
             patch.setattr(train.Lines, phase, call)
         if phase in ('starting', 'closing'):

@@ -19,7 +19,7 @@ from d2lmini.explore.slide import Caption, Slide
 from d2lmini.explore.slider import Slider
 from d2lmini.models import mlp, torch_norm
 from d2lmini.show.plots import Moving, lines
-from d2lmini.train import sgd
+from d2lmini.train import sgd_step
 
 WIDTH = 100
 TOLD = 40  # points in a race
@@ -161,7 +161,7 @@ def _step(net: nn.Module, X: Tensor, y: Tensor, lr: float) -> float:
         return math.nan
     net.zero_grad()
     torch.autograd.backward(loss)
-    sgd(net, lr)
+    sgd_step(net, lr)
     return loss.item()
 
 
