@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from multiprocessing import get_context
@@ -22,7 +23,7 @@ from pathlib import Path
 import torch
 
 from d2lmini.trials import Table, from_notebook
-from d2lmini.trials.table import COLUMNS, Setting, pairs_text
+from d2lmini.trials.table import COLUMNS, Setting
 
 LESSON = Path(__file__).parents[1] / 'notebooks' / '07_claims.ipynb'
 Row = dict[str, str]
@@ -54,6 +55,22 @@ def measured(lesson: Path, trial: str, setting: Setting, seed: int) -> Row:
     }
 
 
+def pairs_text(values: Mapping[str, str | float]) -> str:
+    """Write numbers and words as 'lr=0.1 block=linear-relu'."""
+    return ' '.join(
+        f'{key}={value:.6g}' if isinstance(value, float) else f'{key}={value}'
+        for key, value in values.items()
+    )
+
+
+def all_rows(table: Table) -> Iterator[tuple[str, Setting, int]]:
+    """Yield each row that a whole table has: trial, setting, seed."""
+    for name, trial in table.trials.items():
+        for setting in trial.settings:
+            for seed in trial.seeds:
+                yield name, setting, seed
+
+
 def key(row: Row) -> Key:
     return row['trial'], row['setting'], row['seed']
 
@@ -71,7 +88,7 @@ def write(path: Path, table: Table, rows: dict[Key, Row]) -> None:
     with path.open('w', encoding='utf8', newline='') as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
-        for trial, setting, seed in table.all_rows():
+        for trial, setting, seed in all_rows(table):
             row = rows.get((trial, pairs_text(setting), str(seed)))
             if row:
                 writer.writerow(row)
@@ -96,7 +113,7 @@ def main() -> None:
         sys.exit(f'The trials are {[*table.trials]}, not {[*unknown]}.')
     rows = kept(path)
     names = asked.only or [*table.trials]
-    todo = [row for row in table.all_rows() if row[0] in names]
+    todo = [row for row in all_rows(table) if row[0] in names]
     if asked.missing:
         todo = [
             (trial, setting, seed)

@@ -256,10 +256,25 @@ def observe(
         kind = type(answer).__name__
         zh, en = ('类', 'class') if is_class else ('函数', 'function')
         zh = f'要的是{zh}本身，来的是`{kind}`。名字后面不要写括号。'
-        en = f'This asks for the {en} itself and got `{kind}`. Write its name '
-        en += 'without brackets.'
+        en = f'Write its name without brackets: a {en} is asked, not `{kind}`.'
         return Outcome(trouble=Trouble('kind', zh, en))
+    if not is_class and _misplaced(exercise, answer):
+        order = ', '.join(f'`{name}`' for name in exercise.arguments)
+        zh = f'参数是这几个，按这个次序：{order}。'
+        en = f'The arguments should be these, in this order: {order}.'
+        return Outcome(trouble=Trouble('arguments', zh, en))
     return run(lambda: results(exercise, answer, case), spent=spent)
+
+
+def _misplaced(exercise: Exercise, answer: Any) -> bool:
+    """Tell whether a function takes other arguments, or in another order."""
+    names = exercise.arguments if callable(exercise.right) else []
+    try:
+        own = [*inspect.signature(answer).parameters]
+        inspect.signature(answer).bind(*names)
+    except (TypeError, ValueError) as e:  # of one built in nothing is told
+        return isinstance(e, TypeError) and bool(names)
+    return own != names and {*own} == {*names}
 
 
 def results(exercise: Exercise, answer: Any, case: Case) -> Results:
@@ -442,7 +457,7 @@ def name_mistake(
     # a mistake that explains the first of them is told with it.
     trials = sorted(trials, key=lambda trial: trial.ok)
     trouble = trials[0].trouble
-    told = 'looped', 'changed', 'patched', 'nothing'
+    told = 'arguments', 'looped', 'changed', 'patched', 'nothing'
     if trouble is not None and trouble.key in told:
         return None  # the trouble's own sentence says it all
     fits: list[tuple[Mistake, list[Outcome]]] = []

@@ -13,7 +13,7 @@ Then `rates.values('acc', lr=0.1)` are the table's numbers, one a seed, and
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -135,24 +135,9 @@ class Table:
 
         return made
 
-    def all_rows(self) -> Iterator[tuple[str, Setting, int]]:
-        """Yield each row that a whole table has: trial, setting, seed."""
-        for name, trial in self.trials.items():
-            for setting in trial.settings:
-                for seed in trial.seeds:
-                    yield name, setting, seed
-
-
-def pairs_text(values: Mapping[str, str | float]) -> str:
-    """Write numbers and words as 'lr=0.1 block=linear-relu'."""
-    return ' '.join(
-        f'{key}={value:.6g}' if isinstance(value, float) else f'{key}={value}'
-        for key, value in values.items()
-    )
-
 
 def pairs_read(text: str) -> dict[str, Any]:
-    """Read what `pairs_text` wrote."""
+    """Read numbers and words from 'lr=0.1 block=linear-relu'."""
     found: dict[str, Any] = {}
     for pair in text.split():
         key, _, value = pair.partition('=')

@@ -230,7 +230,8 @@ def recursion(X: Tensor) -> Tensor:
         (lambda X: sys.exit(), 'raised', 'SystemExit'),
         (lambda X: input(), 'kind', 'Nobody answers input'),
         (odd, 'raised', 'raise Odd raises Odd'),
-        (lambda: 1, 'raised', 'TypeError'),
+        (lambda: 1, 'arguments', 'should be these, in this order: X.'),
+        (lambda X, Y: 1, 'arguments', 'in this order: X.'),
         (lambda X: 1 / 0, 'raised', 'ZeroDivisionError'),
         (lambda X: X.no_such_thing, 'raised', 'AttributeError'),
         (recursion, 'raised', 'return recursion(X) calls itself on and on'),
@@ -242,6 +243,18 @@ def test_trouble_becomes_a_sentence(
     report = CENTRE(answer)
     assert (report.ok, report.trouble) == (False, trouble)
     assert says in repr(report)
+
+
+def test_arguments_in_another_order_are_told_by_their_names() -> None:
+    def ratio(n: float, d: float) -> float:
+        return n / d
+
+    exercise = Exercise('ratio', ratio, [(1.0, 2.0)])
+    for right in (ratio, lambda a, b: a / b, lambda *all: all[0] / all[1]):
+        assert exercise(right).ok
+    report = exercise(lambda d, n: n / d)
+    assert (report.trouble, report.mistake) == ('arguments', None)
+    assert 'in this order: n, d.' in repr(report)
 
 
 def test_error_is_told_with_its_line() -> None:

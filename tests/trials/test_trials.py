@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from claims import all_rows, pairs_text
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -58,12 +59,12 @@ def page(name: str) -> Any:
 
 def test_the_table_is_whole() -> None:
     have = [
-        (row['trial'], trial_table.pairs_text(row['setting']), row['seed'])
+        (row['trial'], pairs_text(row['setting']), row['seed'])
         for row in TABLE.rows
     ]
     want = [
-        (trial, trial_table.pairs_text(setting), seed)
-        for trial, setting, seed in TABLE.all_rows()
+        (trial, pairs_text(setting), seed)
+        for trial, setting, seed in all_rows(TABLE)
     ]
     assert have == want
     for name in ('faster', 'end', 'end_lenet', 'dropout', 'order', 'smooth'):
@@ -128,7 +129,7 @@ def test_pairs_are_read_as_they_were_written(
     values: dict[str, str | float],
 ) -> None:
     kept = {k: v for k, v in values.items() if v not in ('inf', 'nan')}
-    assert trial_table.pairs_read(trial_table.pairs_text(kept)) == kept
+    assert trial_table.pairs_read(pairs_text(kept)) == kept
 
 
 def test_every_setting_is_a_combination() -> None:
