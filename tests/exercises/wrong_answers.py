@@ -409,7 +409,7 @@ LINES: list[tuple[str, str, tuple[str, ...]]] = [
     ('divided_by_examples', 'by len(X)', (
         _VAR, '((X - mean) ** 2).sum(dims, keepdim=True) / len(X)')),
     ('eps_momentum', 'other order', (
-        'eps, momentum, training', 'momentum, eps, training')),
+        'eps, momentum, training', 'momentum, eps, training, *none')),
     ('counts_examples', 'all channels', (
         _BIASED, 'to_keep = var * X.numel() / max(1, X.numel() - 1)')),
     ('no_gamma_beta_in_eval', 'X_hat then', (

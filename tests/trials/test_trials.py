@@ -158,7 +158,7 @@ def test_a_trial_has_its_rows_by_setting_and_seed(small: Table) -> None:
     with pytest.raises(ValueError, match='no row of double'):
         double.values('y', x=4.0)
     assert double(0, x=2.0) == double(0, x=2.0) != double(1, x=2.0)
-    assert [*small.all_rows()][:3] == [
+    assert [*all_rows(small)][:3] == [
         ('double', {'x': 2.0}, 0),
         ('double', {'x': 2.0}, 1),
         ('double', {'x': 3.0}, 0),
