@@ -20,7 +20,7 @@ WORKERS ?= 2
 DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
 	$(D2LMINI_DATA),auto,drawn))
 
-.PHONY: lab test lint outputs site claims bench size help
+.PHONY: lab test lint suite outputs site claims bench size help
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
@@ -81,7 +81,9 @@ lint: $(READY)-test
 # The lessons run twice: as they are, and with every exercise solved.
 SOLVED := build/solved
 
-test: lint
+test: lint suite
+
+suite: $(READY)-test
 	rm -rf $(SOLVED)
 	$(PY) tests/notebooks/solved.py notebooks $(SOLVED)
 	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
@@ -111,6 +113,7 @@ bench: $(READY)-test
 	$(PY) benchmarks/training.py
 	$(PY) benchmarks/slider.py
 	$(PY) benchmarks/memory.py
+	$(PY) benchmarks/whole.py
 
 size:
 	@$(PYTHON) tools/size.py
