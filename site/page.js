@@ -1,8 +1,15 @@
-// What scrolls in itself can be reached and moved by the keyboard.
+// What scrolls in itself can be reached and moved by the keyboard, and its
+// right edge fades while there is more behind it.
+const fade = ({target: box}) => {
+  const rest = box.scrollWidth - box.clientWidth - box.scrollLeft;
+  box.classList.toggle('more', rest > 2);
+};
 const reach = new ResizeObserver(entries => {
   for (const {target} of entries) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
     else target.removeAttribute('tabindex');
+    fade({target});
+    target.addEventListener('scroll', fade, {passive: true});
   }
 });
 

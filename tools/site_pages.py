@@ -29,11 +29,12 @@ WORDS = {
     'contents': ('目录', 'Contents'),
     'guess': ('先猜，再看', 'Guess, then look'),
     'get': (
-        '这是网页版：滑块能动；代码要在Python里运行，<a '
+        '这是网页版：有滑块的地方能拖；代码要在Python里运行，<a '
         'href="index.html#start">怎样开始</a>。<a download '
         'href="notebooks/{0}">下载这一课的笔记本</a>。',
-        'These are the web pages: sliders move, but running code needs '
-        'Python: <a href="index.html#start">how to start</a>. <a download '
+        'These are the web pages: where there are sliders they move, but '
+        'running code needs Python: '
+        '<a href="index.html#start">how to start</a>. <a download '
         'href="notebooks/{0}">Download this lesson as a notebook</a>.',
     ),
     'before': ('上一课', 'Previous'),
