@@ -64,9 +64,11 @@ $(READY)-test: pyproject.toml $(call outdated,test)
 
 # The address is printed, and the browser opened where there is one. Nothing
 # but this machine can reach the server. It reads the same settings as a
-# student's on a JupyterHub: sliders answer sooner.
+# student's on a JupyterHub: sliders answer sooner. A thread that waits gives
+# its core to others: where they are few, a busy browser would else make a
+# training stall, tenfold at times.
 lab: $(READY)-lab
-	JUPYTER_CONFIG_PATH='$(CURDIR)/deploy/jupyterhub' \
+	JUPYTER_CONFIG_PATH='$(CURDIR)/deploy/jupyterhub' OMP_WAIT_POLICY=PASSIVE \
 	$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 \
 	  --LabApp.default_url=/lab/tree/$(firstword $(NOTEBOOKS)) \
 	  $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
