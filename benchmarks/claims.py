@@ -10,11 +10,12 @@ time, on one thread. With --only, the rows of the other trials stay; with
 
 import argparse
 import csv
+import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from multiprocessing import get_context
@@ -46,21 +47,13 @@ def measured(lesson: Path, trial: str, setting: Setting, seed: int) -> Row:
     result = run(seed, **setting)
     return {
         'trial': trial,
-        'setting': pairs_text(setting),
+        'setting': json.dumps(setting),
         'seed': str(seed),
-        'result': pairs_text(result),
+        'result': json.dumps(result),
         'seconds': f'{time.process_time() - start:.2f}',
         'torch': torch.__version__,
         'python': platform.python_version(),
     }
-
-
-def pairs_text(values: Mapping[str, str | float]) -> str:
-    """Write numbers and words as 'lr=0.1 block=linear-relu'."""
-    return ' '.join(
-        f'{key}={value:.6g}' if isinstance(value, float) else f'{key}={value}'
-        for key, value in values.items()
-    )
 
 
 def all_rows(table: Table) -> Iterator[tuple[str, Setting, int]]:
@@ -89,7 +82,7 @@ def write(path: Path, table: Table, rows: dict[Key, Row]) -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
         writer.writeheader()
         for trial, setting, seed in all_rows(table):
-            row = rows.get((trial, pairs_text(setting), str(seed)))
+            row = rows.get((trial, json.dumps(setting), str(seed)))
             if row:
                 writer.writerow(row)
 
@@ -118,7 +111,7 @@ def main() -> None:
         todo = [
             (trial, setting, seed)
             for trial, setting, seed in todo
-            if (trial, pairs_text(setting), str(seed)) not in rows
+            if (trial, json.dumps(setting), str(seed)) not in rows
         ]
     # The longest first, so that no worker is left with one at the end.
     todo.sort(key=lambda row: not row[0].startswith('end'))

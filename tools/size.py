@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BUDGETS = {'core': 1_600, 'package': 13_130}
+BUDGETS = {'core': 1_600, 'package': 13_110}
 
 
 def lines(root: Path) -> dict[str, int]:

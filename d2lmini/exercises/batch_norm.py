@@ -259,7 +259,7 @@ def averages_all(make: Make) -> Results:
     """Look at what momentum=None remembers, where a layer takes it."""
     try:
         layer = _build(make, 2, momentum=None)
-        for k in (1, 2, 4):
+        for k in (1, 2, 4):  # three steps
             output_of(layer, k * X2)
     except Exception:
         return averages_all(norm.BatchNorm)
@@ -829,11 +829,7 @@ RARE_MOMENTUM = dataclasses.replace(
     BATCH_NORM_LAYER,
     cases=[
         trains(X2, momentum=0.0),
-        _scene(
-            averages_all,
-            '`momentum=None`，训练三步',
-            '`momentum=None`, three steps of training',
-        ),
+        _scene(averages_all, *('`momentum=None`, `X`, `2 * X`, `4 * X`',) * 2),
     ],
     mistakes={
         'zero_is_none': Edit('if momentum is None', 'if not momentum')

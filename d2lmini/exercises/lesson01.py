@@ -260,9 +260,7 @@ check_frozen_sgd = Exercise(
         Case(lambda: (_bare(), 0.1), *('`nn.Linear(…, bias=False)`',) * 2),
     ],
     {
-        'by-place': Wrong(
-            lambda net, lr: torch.optim.SGD([*net.parameters()][2:], lr)
-        )
+        'by-place': Edit('net.parameters()', '[*net.parameters()][2:]')
         | '漏掉的是前两个参数：最底层不一定有偏置，它前面也许还有别的参数。'
         | 'The first two parameters are left out, bias or not: of whom?',
         'nothing-frozen': Edit('bottom.requires_grad_(False)', '')

@@ -190,6 +190,8 @@ def _affine(X: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, float]:
     return X, torch.arange(1.0, C + 1), torch.arange(C) / 2, eps
 
 
+_AFFINE = 'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)'
+_LAST = 'gamma * X_hat.movedim(1, -1) + beta'  # the channels come last
 check_channel_norm = Exercise(
     'channel_norm',
     channel_norm,
@@ -213,18 +215,9 @@ check_channel_norm = Exercise(
         'unbiased': SLIPS['unbiased'],
         **under_the_root('var'),
         'last-axis-affine': Edit('.view(-1, 1, 1)', '') | _LAST_AXIS,
-        'no-affine': Edit(
-            'gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)', 'X_hat'
-        )
-        | _NO_AFFINE,
-        'channels-last': Edit(
-            'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
-            'return (gamma * X_hat.movedim(1, -1) + beta)',
-        )
-        | Edit(
-            'return gamma.view(-1, 1, 1) * X_hat + beta.view(-1, 1, 1)',
-            'return (gamma * X_hat.movedim(1, -1) + beta).permute(0, 2, 3, 1)',
-        )
+        'no-affine': Edit(_AFFINE, 'X_hat') | _NO_AFFINE,
+        'channels-last': Edit(_AFFINE, _LAST)
+        | Edit(_AFFINE, f'({_LAST}).permute(0, 2, 3, 1)')
         | '通道留在了最后一个轴上：把它放回1号轴。'
         | 'The channels are left on the last axis: move them back to 1.',
     },

@@ -12,6 +12,7 @@ Then `rates.values('acc', lr=0.1)` are the table's numbers, one a seed, and
 """
 
 import csv
+import json
 import math
 from collections.abc import Callable
 from itertools import product
@@ -136,24 +137,12 @@ class Table:
         return made
 
 
-def pairs_read(text: str) -> dict[str, Any]:
-    """Read numbers and words from 'lr=0.1 block=linear-relu'."""
-    found: dict[str, Any] = {}
-    for pair in text.split():
-        key, _, value = pair.partition('=')
-        try:
-            found[key] = float(value)
-        except ValueError:
-            found[key] = value
-    return found
-
-
 def read(path: Path) -> list[dict[str, Any]]:
     """Read a table with the columns `COLUMNS`; settings, results as dicts."""
     with path.open(encoding='utf8', newline='') as file:
         rows: list[dict[str, Any]] = [*csv.DictReader(file)]
     for row in rows:
-        row['setting'] = pairs_read(row['setting'])
-        row['result'] = pairs_read(row['result'])
+        row['setting'] = json.loads(row['setting'])
+        row['result'] = json.loads(row['result'])
         row['seed'], row['seconds'] = int(row['seed']), float(row['seconds'])
     return rows
