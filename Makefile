@@ -20,7 +20,7 @@ WORKERS ?= 2
 DATASET := $(if $(D2LMINI_DATASET),$(D2LMINI_DATASET),$(if \
 	$(D2LMINI_DATA),auto,drawn))
 
-.PHONY: lab test lint suite outputs site claims bench size help
+.PHONY: lab test lint suite lessons outputs site claims bench size help
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
@@ -93,12 +93,16 @@ suite: $(READY)-test
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	  tests notebooks $(SOLVED)
 
-outputs: $(READY)-test
+# In place, unless `make lessons INTO=folder` asks for copies.
+lessons: $(READY)-test
 	D2LMINI_QUICK= D2LMINI_DATASET=fashion-mnist D2LMINI_LANG=both \
 	D2LMINI_FILMS=1 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE \
-	$(PY) -m nbconvert --to notebook --execute --inplace \
+	$(PY) -m nbconvert --to notebook --execute \
+	  $(if $(INTO),--output-dir '$(INTO)',--inplace) \
 	  --ExecutePreprocessor.timeout=1200 \
 	  --ExecutePreprocessor.store_widget_state=False $(NOTEBOOKS)
+
+outputs: lessons
 	$(PY) -m nbconvert --coalesce-streams $(NOTEBOOKS)
 	$(PY) tools/tidy.py $(NOTEBOOKS)
 	$(PY) tools/picture.py
