@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from d2lmini.explore.replay import Record, check, share_right
+from d2lmini.explore.replay import Record, bn_layers, check, share_right
 from d2lmini.explore.slide import Caption, Slide
 from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, lines
@@ -98,16 +98,30 @@ class Replayed:
 def replayed(
     record: Record, momentum: float, step: int, X: Tensor, y: Tensor
 ) -> Replayed:
-    """Replay a record of two BN layers or more with another momentum."""
+    """Replay a record of an nn.Sequential with two BN layers or more."""
     near = min(record.steps, key=lambda kept: abs(kept - step))
+    first, Z = _below(record, near, X)
+    net = record.copy(near, momentum)[first:]
     means = record.mean[:near, record.sizes[0]].tolist()
     return Replayed(
         near,
-        share_right(record.copy(near, momentum), X, y),
+        share_right(net, Z, y),
         means,
         running(means, momentum),
         (1 - momentum) ** near,
     )
+
+
+@functools.lru_cache(1)  # 14 MB for 1,000 images
+def _below(record: Record, step: int, X: Tensor) -> tuple[int, Tensor]:
+    """Count the layers below the first norm; return what comes from them.
+
+    No momentum changes it, so that a slider computes it once for a step.
+    """
+    net = record.copy(step, 1.0)
+    first = next(i for i, part in enumerate(net) if bn_layers(part))
+    with torch.no_grad():
+        return first, net[:first](X)
 
 
 def running_mean() -> Slide:

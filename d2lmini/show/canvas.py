@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from d2lmini.show.figure import (
-    SCREEN_DPI,
-    caption,
-    live_still,
-    look,
-    metadata,
-)
+from d2lmini.show.figure import SCREEN_DPI, caption, look, still
 from d2lmini.show.notebook import show_widget
 
 if TYPE_CHECKING:
@@ -73,8 +67,11 @@ class Canvas:
 
     def picture(self) -> dict[str, Any]:
         """Draw what stands still, and tell the looks of what moves."""
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
         svg = io.BytesIO()
         with ExitStack() as stack, look():
+            stack.callback(self.figure.set_dpi, self.figure.dpi)
             for artist in self.moving:
                 stack.callback(artist.set_alpha, artist.get_alpha())
                 if hasattr(artist, 'get_text'):  # it keeps its room
@@ -84,16 +81,17 @@ class Canvas:
                     stack.callback(artist.set_visible, True)
                     artist.set_visible(False)
             self.figure.set_layout_engine('constrained')
-            self.figure.savefig(svg, format='svg', metadata={'Date': None})
+            page: Any = FigureCanvasSVG(self.figure)
+            page.print_svg(svg, metadata={'Date': None})
             # Another drawing, in another size, would move the axes a little
             # away from what the browser has.
             self.figure.set_layout_engine('none')
-        still = base64.b64encode(svg.getvalue()).decode()
+        data = base64.b64encode(svg.getvalue()).decode()
         width, height = self.figure.get_size_inches() * SCREEN_DPI
         return {
             'width': round(width),
             'height': round(height),
-            'still': f'data:image/svg+xml;base64,{still}',
+            'still': f'data:image/svg+xml;base64,{data}',
             'alt': self.alt,
             'looks': [_look(artist) for artist in self.moving],
         }
@@ -108,9 +106,9 @@ class Canvas:
         That is a still picture and the caption, which the widget hides while
         it is alive. `more` goes into the output of the still picture.
         """
-        still = live_still(self.figure, self.alt) | more
-        about = metadata(self.figure, self.alt)
-        show_widget(self.widget, (still, about), (caption(zh, en), {}))
+        bundle, about = still(self.figure, self.alt)
+        picture = bundle | more, about
+        show_widget(self.widget, picture, (caption(zh, en), {}))
 
     def close(self) -> None:
         """Take the widget off the page and out of the kernel's memory."""

@@ -125,47 +125,41 @@ def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
 
 def png(fig: 'Figure') -> bytes:
     """Return the figure as a small PNG of at most 64 colours."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    raw, small = io.BytesIO(), io.BytesIO()
-    fig.savefig(raw, format='png', dpi=DPI)
-    picture = Image.open(raw).convert('RGB')
+    small, own = io.BytesIO(), fig.dpi
+    fig.dpi = DPI
+    try:
+        canvas: Any = FigureCanvasAgg(fig)
+        canvas.draw()  # once: `savefig` would draw it twice
+        pixels = np.asarray(canvas.buffer_rgba())
+    finally:
+        fig.dpi = own
+    picture = Image.fromarray(pixels).convert('RGB')
     picture.quantize(64, dither=Image.Dither.NONE).save(
         small, 'png', optimize=True
     )
     return small.getvalue()
 
 
-def still(fig: 'Figure', alt: str) -> dict[str, str]:
-    """Return a picture as it is saved: a PNG, and its alt text as plain text.
+def still(fig: 'Figure', alt: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return a picture as a notebook shows it, and what is said about it.
 
-    Publish it with `metadata`, and with `caption` beside it.
+    That is the alt text and the width, as nbconvert looks for them;
+    JupyterLab reads alt text in HTML alone. The HTML holds the picture once
+    more: `tools/tidy.py` takes it out of what is saved. `caption` goes beside.
     """
     if not alt:
         raise ValueError('a picture needs alt text: say what it shows')
     data = base64.b64encode(png(fig)).decode()
-    return {'image/png': data, 'text/plain': alt}
-
-
-def metadata(fig: 'Figure', alt: str) -> dict[str, dict[str, Any]]:
-    """Return a picture's alt text and width, as nbconvert looks for them."""
     width = round(fig.get_figwidth() * SCREEN_DPI)
-    return {'image/png': {'alt': alt, 'width': width}}
-
-
-def live_still(fig: 'Figure', alt: str) -> dict[str, str]:
-    """Return the bundle of a still as a running notebook shows it.
-
-    JupyterLab reads no alt text in metadata, only in HTML. That HTML holds
-    the picture once more; `tools/tidy.py` takes it out of what is saved.
-    """
-    bundle = still(fig, alt)
-    width = metadata(fig, alt)['image/png']['width']
     html = (
         f'<img alt="{escape(alt)}" width="{width}" '
-        f'src="data:image/png;base64,{bundle["image/png"]}">'
+        f'src="data:image/png;base64,{data}">'
     )
-    return {**bundle, 'text/html': html}
+    bundle = {'image/png': data, 'text/plain': alt, 'text/html': html}
+    return bundle, {'image/png': {'alt': alt, 'width': width}}
 
 
 def caption(zh: str, en: str) -> dict[str, str]:
@@ -187,10 +181,10 @@ def show_figure(fig: 'Figure', alt: str, zh: str = '', en: str = '') -> None:
     ------
     ValueError : no alt text
     """
-    bundle = live_still(fig, alt)
+    bundle, about = still(fig, alt)
     if not in_notebook():
         print(alt)
         return
-    publish(bundle, metadata=metadata(fig, alt))
+    publish(bundle, metadata=about)
     if zh or en:
         publish(caption(zh, en))

@@ -6,13 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from d2lmini.show.canvas import Canvas
-from d2lmini.show.figure import (
-    COLORS,
-    STYLES,
-    live_still,
-    metadata,
-    new_figure,
-)
+from d2lmini.show.figure import COLORS, STYLES, new_figure, still
 from d2lmini.show.notebook import has_widgets, in_notebook, publish, view
 
 if TYPE_CHECKING:
@@ -85,9 +79,8 @@ class Live:
         """Leave a still picture where the moving one was."""
         try:
             self._set(last=True)
-            fig = self.canvas.figure
-            how = {'raw': True, 'metadata': metadata(fig, alt)}
-            self._handle.update(live_still(fig, alt), **how)
+            bundle, about = still(self.canvas.figure, alt)
+            self._handle.update(bundle, metadata=about, raw=True)
         finally:
             self.canvas.close()
 

@@ -70,10 +70,12 @@ def small() -> Slide:
 def small_lesson() -> Any:
     slide = small()
     fig, alt = slide.canvas.figure, slide.canvas.alt
-    still = {**figure.still(fig, alt), FILM: slide.film()}
+    still, about = figure.still(fig, alt)
+    del still['text/html']  # as `tools/tidy.py` does
+    still[FILM] = slide.film()
     said = figure.caption(*slide.draw())
     outputs = [
-        new_output('display_data', still, metadata=figure.metadata(fig, alt)),
+        new_output('display_data', still, metadata=about),
         new_output('display_data', said),
     ]
     guess = new_code_cell(

@@ -44,18 +44,18 @@ def drawn() -> Any:
 ALT = 'gamma < 1 & "beta" > \'0\''
 
 
-def test_a_saved_picture_is_a_png_with_its_alt_text_in_metadata() -> None:
+def test_a_picture_is_a_png_with_its_alt_text_in_metadata() -> None:
     fig = drawn()
-    bundle = figure.still(fig, ALT)
-    assert set(bundle) == {'image/png', 'text/plain'}
+    bundle, about = figure.still(fig, ALT)
+    assert set(bundle) == {'image/png', 'text/plain', 'text/html'}
     assert bundle['text/plain'] == ALT
-    output = {'data': bundle, 'metadata': figure.metadata(fig, ALT)}
+    output = {'data': bundle, 'metadata': about}
     assert get_metadata(output, 'alt', 'image/png') == ALT
     assert get_metadata(output, 'width', 'image/png') == 3 * 96
 
 
 def test_a_running_notebook_gets_the_alt_text_in_html_too() -> None:
-    bundle = figure.live_still(drawn(), ALT)
+    bundle, _ = figure.still(drawn(), ALT)
     ((_, img),) = Parsed(bundle['text/html']).tags
     assert img['alt'] == ALT and img['width'] == str(3 * 96)
     assert img['src'] == f'data:image/png;base64,{bundle["image/png"]}'
@@ -117,7 +117,7 @@ def test_a_picture_needs_alt_text() -> None:
 
 def test_the_png_is_small_and_keeps_its_colours() -> None:
     fig = drawn()
-    data = base64.b64decode(figure.still(fig, 'lines')['image/png'])
+    data = base64.b64decode(figure.still(fig, 'lines')[0]['image/png'])
     picture = Image.open(io.BytesIO(data))
     assert picture.size == (3 * 144, 2 * 144)
     seen = picture.convert('RGB').getcolors(64)

@@ -232,7 +232,7 @@ def test_the_time_left_is_told(seconds: float, left: str, page: Page) -> None:
 PLACES = {
     'at the start': (Canvas, 'redraw'),
     'in a frame': (train.Picture, 'batch'),
-    'at the end': (live, 'live_still'),
+    'at the end': (live, 'still'),
 }
 
 
