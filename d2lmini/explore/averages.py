@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from d2lmini.explore.replay import Record, bn_layers, check, share_right
+from d2lmini.explore.replay import Record, check, remember, share_right, split
 from d2lmini.explore.slide import Caption, Slide
 from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, lines
@@ -100,8 +100,8 @@ def replayed(
 ) -> Replayed:
     """Replay a record of an nn.Sequential with two BN layers or more."""
     near = min(record.steps, key=lambda kept: abs(kept - step))
-    first, Z = _below(record, near, X)
-    net = record.copy(near, momentum)[first:]
+    net, Z = split(record, near, X)
+    remember(net, *record.averages(near, momentum))
     means = record.mean[:near, record.sizes[0]].tolist()
     return Replayed(
         near,
@@ -110,18 +110,6 @@ def replayed(
         running(means, momentum),
         (1 - momentum) ** near,
     )
-
-
-@functools.lru_cache(1)  # 14 MB for 1,000 images
-def _below(record: Record, step: int, X: Tensor) -> tuple[int, Tensor]:
-    """Count the layers below the first norm; return what comes from them.
-
-    No momentum changes it, so that a slider computes it once for a step.
-    """
-    net = record.copy(step, 1.0)
-    first = next(i for i, part in enumerate(net) if bn_layers(part))
-    with torch.no_grad():
-        return first, net[:first](X)
 
 
 def running_mean() -> Slide:

@@ -107,8 +107,7 @@ class Canvas:
         it is alive. `more` goes into the output of the still picture.
         """
         bundle, about = still(self.figure, self.alt)
-        picture = bundle | more, about
-        show_widget(self.widget, picture, (caption(zh, en), {}))
+        show_widget(self.widget, (bundle | more, about), (caption(zh, en), {}))
 
     def close(self) -> None:
         """Take the widget off the page and out of the kernel's memory."""

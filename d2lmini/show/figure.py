@@ -137,9 +137,8 @@ def png(fig: 'Figure') -> bytes:
     finally:
         fig.dpi = own
     picture = Image.fromarray(pixels).convert('RGB')
-    picture.quantize(64, dither=Image.Dither.NONE).save(
-        small, 'png', optimize=True
-    )
+    few = picture.quantize(64, dither=Image.Dither.NONE)
+    few.save(small, 'png', optimize=True)
     return small.getvalue()
 
 

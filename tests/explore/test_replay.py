@@ -141,7 +141,7 @@ def test_a_step_out_of_range_is_told(tape: Record, step: int) -> None:
 
 
 def test_a_step_without_weights_is_told(tape: Record) -> None:
-    with pytest.raises(KeyError, match='no weights were kept at step 5'):
+    with pytest.raises(KeyError, match='no weights kept at step 5'):
         tape.copy(5, 0.1)
 
 
@@ -184,12 +184,12 @@ def test_a_record_interrupted_twice_ends_at_once(
     short, history = record(net(), given, batches(), 2, 0.5, KEPT)
     assert history.interrupted and short.steps == [] and len(short.mean) == 1
     assert 'The record ends at step 0, which' in capsys.readouterr().out
-    with pytest.raises(KeyError, match='no weights were kept at step 1'):
+    with pytest.raises(KeyError, match='no weights kept at step 1'):
         short.copy(1, 0.1)
 
 
 def test_a_whole_record_has_no_later_steps(tape: Record) -> None:
-    with pytest.raises(KeyError, match='no weights were kept at step 9'):
+    with pytest.raises(KeyError, match='no weights kept at step 9'):
         tape.at(9, tape.mean[0], tape.var[0])
     with pytest.raises(ValueError, match='step must be in'):
         tape.copy(9, 0.1)
