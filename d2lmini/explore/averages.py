@@ -143,7 +143,7 @@ def running_mean() -> Slide:
             f'半衰期{seen.half_life:.1f}批：跳变之后第{seen.steps_to_half}批'
             f'追回一半。噪声（标准差）：移动平均{seen.noise:.3f}'
             f'（公式{seen.expected_noise:.3f}），'
-            f'单个小批量的均值{batch_size**-0.5:.3f}。'
+            f'单个小批量的均值{batch_size**-0.5:.3f}（公式）。'
         )
         en = (
             "Across: batches seen; up: the feature's mean. "
@@ -152,7 +152,7 @@ def running_mean() -> Slide:
             f'Half-life {seen.half_life:.1f} batches: half of the jump has '
             f'been absorbed by batch {seen.steps_to_half} after it. Noise '
             f'(standard deviation): running mean {seen.noise:.3f} (by the '
-            f'formula {seen.expected_noise:.3f}), one batch mean '
+            f'formula {seen.expected_noise:.3f}), one batch mean, by formula, '
             f'{batch_size**-0.5:.3f}.'
         )
         return zh, en
@@ -217,15 +217,15 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         canvas.set('running mean', before, seen.running[-shown:], panel=1)
         plain = usual(seen.step)
         zh = (
-            '左图：精度随步数，方块是你选的。右图：选中的那一步之前，'
-            'conv 2第0个通道的小批量均值（点）和移动平均（虚线）。'
+            '左图：精度随步数，线是momentum=0.1，方块是你选的。右图：选中的那一步之前，'
+            'conv 2第0个通道的小批量均值（点）和移动平均（点线）。'
             f'第{seen.step}步，momentum={momentum:g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'
             f'（momentum=0.1时{plain:.3f}）。起点的均值0和方差1'
             f'还占{seen.start:.1%}。'
         )
         en = (
-            'Left: accuracy by step; the square is your choice. Right: batch '
+            'Left: accuracy by step, a square for your choice. Right: batch '
             'means (dots) and running mean (dotted line) of channel 0 of conv '
             '2 up to the chosen step. '
             f'Step {seen.step}, momentum={momentum:g}: accuracy '
