@@ -1,5 +1,6 @@
 """The pages of the static course: lessons, index, glossary."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from site_prose import SiteError, both, coloured, prose
 ROOT = Path(__file__).parents[1]
 TEMPLATE, SHOW = ROOT / 'site', ROOT / 'd2lmini' / 'show'
 FIRST = '00_start_here'  # its map is the index's, too
+HERE = 'GITHUB_REPOSITORY'  # owner and name, where GitHub builds the site
 SWITCH = 'from d2lmini.show import switch'
 # What stands in the index, by README's headings.
 SECTIONS = {
@@ -40,6 +42,10 @@ WORDS = {
     'before': ('上一课', 'Previous'),
     'after': ('下一课', 'Next'),
     'map': ('课程', 'The lessons'),
+    'code': (
+        '代码和问题在<a href="{0}">课程的仓库</a>。',
+        'Code and issues: <a href="{0}">the repository</a>.',
+    ),
     'glossary': ('词汇表', 'Glossary'),
     'turn': (
         '写代码和检查要在Python里：<a href="index.html#start">怎样开始</a>。',
@@ -192,6 +198,7 @@ class Site:
             map_head=SAID['map'],
             title=SAID['title'],
             first=f'{FIRST}.html',
+            code=_repository(),
         )
         return Page('index.html', SAID['title'], body)
 
@@ -290,6 +297,13 @@ def _whole(page: Page) -> str:
         map_head=SAID['map'],
         glossary_head=SAID['glossary'],
     )
+
+
+def _repository() -> str:
+    """Link to the repository, where GitHub builds the site and says which."""
+    server, name = map(os.environ.get, ('GITHUB_SERVER_URL', HERE))
+    link = SAID['code'].format(escape(f'{server}/{name}'))
+    return f'<p>{link}</p>' if server and name else ''
 
 
 def _filled(name: str, **parts: str) -> str:

@@ -73,6 +73,19 @@ def page(tmp_path: Path, *cells: Any) -> str:
     return site.files['01_small.html'].decode()
 
 
+def test_github_says_where_the_code_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = course(tmp_path / 'notebooks')
+    monkeypatch.delenv('GITHUB_REPOSITORY', raising=False)
+    html = Site(folder, README).files['index.html'].decode()
+    assert 'the repository</a>' not in html
+    monkeypatch.setenv('GITHUB_SERVER_URL', 'https://example.org')
+    monkeypatch.setenv('GITHUB_REPOSITORY', 'ann/course')
+    html = Site(folder, README).files['index.html'].decode()
+    assert html.count('<a href="https://example.org/ann/course">') == 2
+
+
 class Reader(HTMLParser):
     """What a page holds; it fails where its elements don't close."""
 
