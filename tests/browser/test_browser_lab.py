@@ -146,7 +146,7 @@ TYPED = [
     ('running_mean', 'momentum', '0.9', 'momentum=0.9 '),
     ('running_mean', 'momentum', '0.01', 'momentum=0.01 '),
     ('running_mean', 'momentum', '0.3', 'momentum=0.3 '),
-    ('running_mean', 'batch_size', '64', 'one batch mean 0.125'),
+    ('running_mean', 'batch_size', '64', 'one batch mean, by formula, 0.125'),
     ('any_momentum', 'momentum', '0.9', 'momentum=0.9:'),
     ('any_momentum', 'momentum', '1e-4', 'momentum=0.0001:'),
     ('any_momentum', 'step', '4', 'Step 4,'),
