@@ -18,7 +18,6 @@ from site_prose import SiteError, both, coloured, prose
 ROOT = Path(__file__).parents[1]
 TEMPLATE, SHOW = ROOT / 'site', ROOT / 'd2lmini' / 'show'
 FIRST = '00_start_here'  # its map is the index's, too
-HERE = 'GITHUB_REPOSITORY'  # owner and name, where GitHub builds the site
 SWITCH = 'from d2lmini.show import switch'
 # What stands in the index, by README's headings.
 SECTIONS = {
@@ -301,7 +300,8 @@ def _whole(page: Page) -> str:
 
 def _repository() -> str:
     """Link to the repository, where GitHub builds the site and says which."""
-    server, name = map(os.environ.get, ('GITHUB_SERVER_URL', HERE))
+    server = os.environ.get('GITHUB_SERVER_URL')
+    name = os.environ.get('GITHUB_REPOSITORY')  # its owner, too
     link = SAID['code'].format(escape(f'{server}/{name}'))
     return f'<p>{link}</p>' if server and name else ''
 
