@@ -92,7 +92,7 @@ def batch_norm(
     if training:
         rest = centered.sum(dim=dims, keepdim=True) / n  # left by rounding
         mean, centered = mean + rest, centered - rest
-        var = (centered**2).mean(dim=dims, keepdim=True)  # biased
+        var = (centered**2).sum(dim=dims, keepdim=True) / n  # biased
         with torch.no_grad():  # the memory must not keep the graph
             unbiased = var * n / (n - 1)
             moving_mean = (1 - momentum) * moving_mean + momentum * mean

@@ -43,7 +43,7 @@ def _change(column: str, fault: str, *words: str) -> Mutant:
 _DIMS = '[d for d in range(X.dim()) if d != 1]'
 _REST = 'rest = centered.sum('
 _ONCE = 'x.detach().mean', 'x.mean', 'centered - rest', 'centered'
-_VAR = '(centered**2).mean(dim=dims, keepdim=True)'
+_VAR = '(centered**2).sum(dim=dims, keepdim=True) / n'
 _UNBIASED = 'unbiased = var * n / (n - 1)'
 _ROOT = 'torch.sqrt(var + eps)'
 _SCALE = 'scale = gamma /'
@@ -65,7 +65,8 @@ MUTANTS = (
     _change('train_output', 'pools the batch only', _DIMS, '[0]'),
     _change('train_output', 'pools each example', _DIMS, '[1]'),
     _change(
-        'train_output', 'pools the channels too', _DIMS, '[*range(X.dim())]'
+        'train_output', 'pools the channels too', _DIMS, '[*range(X.dim())]',
+        '.sum(dim=dims, keepdim=True) / n', '.mean(dim=dims, keepdim=True)',
     ),
     _change(
         'train_output', 'unbiased variance to normalize',
@@ -99,14 +100,14 @@ MUTANTS = (
     ),
     _change(
         'grad_input', 'statistics without gradient',
-        _REST, 'rest = centered.detach().sum(', _VAR, _VAR + '.detach()',
+        _REST, 'rest = centered.detach().sum(', _VAR, f'({_VAR}).detach()',
     ),
     _change(
         'grad_input', 'mean without gradient',
         _REST, 'rest = centered.detach().sum(',
     ),
     _change(
-        'grad_input', 'variance without gradient', _VAR, _VAR + '.detach()'
+        'grad_input', 'variance without gradient', _VAR, f'({_VAR}).detach()'
     ),
     _change(
         'grad_gamma', 'gamma detached',
@@ -309,10 +310,10 @@ MUTANTS = (
     ),
     _change(
         'gradcheck', 'statistics without gradient',
-        _REST, 'rest = centered.detach().sum(', _VAR, _VAR + '.detach()',
+        _REST, 'rest = centered.detach().sum(', _VAR, f'({_VAR}).detach()',
     ),
     _change(
-        'gradcheck', 'variance without gradient', _VAR, _VAR + '.detach()'
+        'gradcheck', 'variance without gradient', _VAR, f'({_VAR}).detach()'
     ),
 )  # fmt: skip
 
