@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 import torch
+from budget import judged
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -101,7 +102,7 @@ def main() -> int:
             with ran(cells, quick=True), ran(cells, quick=False) as found:
                 end, most = found
             passed &= end <= limit
-            word = 'within' if end <= limit else 'above'
+            word = judged(end, limit)
             print(
                 f'| {name} | {end:.0f} | {most:.0f} | {limit} | {word} |',
                 flush=True,

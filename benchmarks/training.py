@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from budget import judged
 from torch import Tensor, nn
 
 import d2lmini as d2l
@@ -200,7 +201,7 @@ def measure(num_epochs: int, rounds: int) -> None:
             tables.append(table(name, seconds))
             bares.append(statistics.median(seconds['bare']))
     what = "BatchNorm from scratch / torch's, bare"
-    tables.append(judged(what, bares[1] / bares[0], 'at most', LAYER))
+    tables.append(row(what, bares[1] / bares[0], 'at most', LAYER))
     print('RESULT', *tables, sep='\n', flush=True)
 
 
@@ -218,14 +219,13 @@ def table(name: str, seconds: dict[str, list[float]]) -> str:
     for ratio, (word, limit) in LIMITS.items():
         a, b = ratio.split(' / ')
         value = statistics.median(seconds[a]) / statistics.median(seconds[b])
-        lines.append(judged(ratio, value, word, limit))
+        lines.append(row(ratio, value, word, limit))
     return '\n'.join(lines) + '\n'
 
 
-def judged(ratio: str, value: float, word: str, limit: float) -> str:
+def row(ratio: str, value: float, word: str, limit: float) -> str:
     """Return the row of a ratio, and whether it is within its budget."""
-    within = value <= limit if word == 'at most' else value >= limit
-    verdict = 'within' if within else 'above' if word == 'at most' else 'below'
+    verdict = judged(value, limit, least=word == 'at least')
     return f'| {ratio} | {value:.2f} | {word} {limit} | {verdict} |'
 
 
@@ -284,7 +284,7 @@ def main() -> None:
     )
     print(
         f'first batch after the call: {first:.2f} s (limit {FIRST}: '
-        f'{"within" if first <= FIRST else "above"})\n'
+        f'{judged(first, FIRST)})\n'
     )
     print(in_kernel(chosen.epochs, chosen.rounds))
 

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from budget import judged
+
 ROOT = Path(__file__).parents[1]
 LIMITS = {  # seconds
     'make site': 90,
@@ -33,7 +35,7 @@ def main() -> None:
                 text=True,
             )
             took = time.perf_counter() - start
-            verdict = 'within' if took <= limit else 'above'
+            verdict = judged(took, limit)
             if done.returncode:
                 verdict = f'failed: {done.stdout[-300:]}{done.stderr[-300:]}'
             print(f'| {what} | {took:.0f} | {limit} | {verdict} |', flush=True)
