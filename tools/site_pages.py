@@ -215,7 +215,7 @@ class Site:
         source = (self.folder / 'glossary.tsv').read_text(encoding='utf8')
         table = glossary.page(source).partition('\n|')[2]
         title = SAID['glossary']
-        rows, _ = prose(f'|{table}')
+        rows, _ = prose('\n'.join(map(_in_each, f'|{table}'.splitlines())))
         body = f'<h1>{title}</h1>\n<div class="glossary">{rows}</div>\n'
         return Page('glossary.html', title, body)
 
@@ -252,6 +252,22 @@ def _code(cell: Any, pictures: Pictures) -> str:
         f'<div class="cell" id="{cell.id}">\n{coloured(cell.source)}'
         f'{said}</div>\n'
     )
+
+
+def _in_each(row: str) -> str:
+    """Return a row of the glossary's Markdown for readers of one language.
+
+    What is not written so is Chinese, and no matter to other readers.
+    """
+    if '---' in row:
+        return row
+    cells = [cell.strip() for cell in row.split('|')[1:-1]]
+    if cells[3]:
+        cells[3] = f'<span lang="zh">{cells[3].split(" · ")[0]}</span>'
+    for i in (2, 4):
+        zh, apart, en = cells[i].partition(' · ')
+        cells[i] = both(zh, en) if apart else zh
+    return f'| {" | ".join(cells)} |'
 
 
 def _neighbours(before: Page | None, after: Page | None) -> str:

@@ -42,16 +42,44 @@ def both(zh: str, en: str) -> str:
     return f'<span lang="zh">{zh}</span> <span lang="en">{en}</span>'
 
 
-# As TeX spaces them: a slash is no operator, a minus after another sign
-# belongs to what follows, ln stands apart from its number.
-SPACES = (
+# As TeX sets them: a slash is no operator, a minus after another sign belongs
+# to what follows, ln stands apart from its number, a bar and a function's name
+# close to what they hold. A prime is as large as its letter, and a line stands
+# for a brace: without a font for formulas, as on many phones, a browser draws
+# a prime as a speck and a brace too short.
+LOOKS = (
     ('<mo>&#x0002F;</mo>', '<mo lspace="0em" rspace="0em">/</mo>'),
     (
         '(<mo[^>]*>(?!&#x00029;|&#x0007[CD];|])[^<]*</mo>)<mo>&#x02212;</mo>',
         r'\1<mo form="prefix">&#x02212;</mo>',
     ),
     ('(<mi>(?:ln|log)</mi>)(?=<m[nif])', r'\1<mspace width="0.17em"/>'),
+    (
+        '<mo stretchy="false">&#x0007C;',
+        '<mo stretchy="false" lspace="0em" rspace="0em">&#x0007C;',
+    ),
+    (
+        '<mo>([A-Za-z]+)</mo>(?=<mo[^>]*>&#x00028;)',
+        r'<mi mathvariant="normal">\1</mi>',
+    ),
+    (
+        '<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>',
+        r'<mrow>\1<mo>&#x02032;</mo></mrow>',
+    ),
+    (
+        '<msubsup>(<mi>[^<]*</mi>)(<mrow>(?:<m[in]>[^<]*</m[in]>)*</mrow>|'
+        '<m[in]>[^<]*</m[in]>)<mi>&#x02032;</mi></msubsup>',
+        r'<msub><mrow>\1<mo>&#x02032;</mo></mrow>\2</msub>',
+    ),
+    (
+        '<munder><mrow>((?:(?!<munder>).)*)</mrow><mo>&#x23DF;</mo></munder>',
+        r'<mrow class="braced">\1</mrow>',
+    ),
 )
+# Cells of up to so many letters stay in one line; a phone holds so many.
+SHORT, PHONE = 12, 36
+ROW = re.compile(r'<tr>(.*?)</tr>', re.S)
+CELL = re.compile(r'<t[dh]([^>]*)>(.*?)</t[dh]>', re.S)
 
 
 def formula(latex: str, display: str) -> str:
@@ -68,6 +96,7 @@ def formula(latex: str, display: str) -> str:
     """
     # latex2mathml knows the one, which stands alone, and not the other.
     known = latex.replace('{aligned}', '{align*}')
+    known = re.sub(r'\\[lr]Vert\b', r'\\|', known)  # else they stretch
     try:
         said = convert(known, display=display)
         tree = ElementTree.fromstring(said)
@@ -84,9 +113,21 @@ def formula(latex: str, display: str) -> str:
         name = part.tag.split('}')[-1]
         if len(part) != CHILDREN.get(name, len(part)):
             raise SiteError(f'the formula ${latex}$ has an unfinished {name}')
-    for old, new in SPACES:
+    for old, new in LOOKS:
         said = re.sub(old, new, said)
     return said
+
+
+def words(html: str) -> str:
+    """Return the words that HTML shows, without its tags."""
+    seen = re.sub('<span class="unseen">.*?</span>', '', html)
+    return unescape(re.sub('<[^>]*>', '', seen)).strip()
+
+
+def width(cell: str | tuple[str, str]) -> int:
+    """Return how many letters a cell shows; one of Chinese counts for two."""
+    shown = words(cell if isinstance(cell, str) else cell[1])
+    return sum(2 if letter > '\u2e7f' else 1 for letter in shown)
 
 
 def coloured(code: str, language: str = 'python') -> str:
@@ -148,21 +189,38 @@ class Renderer(IPythonRenderer):
         )
 
     def table(self, text: str) -> str:
-        """Put a table into a box that scrolls."""
-        return f'<div class="scroll"><table>{text}</table></div>\n'
+        """Put a table into a box that scrolls; on phones a wide one stacks."""
+        rows = [CELL.findall(row) for row in ROW.findall(text)]
+        columns = zip(*rows, strict=True)
+        if sum(min(16, max(map(width, each))) for each in columns) <= PHONE:
+            return f'<div class="scroll"><table>{text}</table></div>\n'
+        head, end, body = text.partition('</thead>')
+        for cells in ROW.findall(body):
+            named = [
+                f'<td data-head="{escape(words(name[1]))}"{cell}>{inside}</td>'
+                for name, (cell, inside) in zip(
+                    rows[0], CELL.findall(cells), strict=True
+                )
+            ]
+            body = body.replace(cells, '\n'.join(named))
+        return (
+            f'<div class="scroll"><table class="stacks">{head}{end}{body}'
+            '</table></div>\n'
+        )
 
     def table_cell(
         self, text: str, align: str | None = None, head: bool = False
     ) -> str:
         """Name a heading cell; one without words heads nothing."""
+        short = ' class="short"' if width(text) <= SHORT else ''
         if not (head and text):
-            return f'<td>{text}</td>'
+            return f'<td{short}>{text}</td>'
         if '<math' in text:  # some screen readers find no words in it
             said = escape(unescape(re.sub('<[^>]*>', '', text)))
             text = f'<span class="unseen">{said}</span>' + (
                 f'<span aria-hidden="true">{text}</span>'
             )
-        return f'<th scope="col">{text}</th>'
+        return f'<th scope="col"{short}>{text}</th>'
 
 
 def _together(match: re.Match[str]) -> str:

@@ -136,6 +136,12 @@ class Reader(HTMLParser):
         ('(a)-b', '</mo><mo>&#x02212;</mo>'),
         (r'\begin{aligned}a&=b\\c&=d\end{aligned}', '<mtr><mtd'),
         ('a<b', '&#x0003C;'),
+        (r'\lVert w\rVert^2', 'stretchy="false">&#x02016;</mo><mn>2'),
+        ('|S|', 'rspace="0em">&#x0007C;</mo><mi>S'),
+        (r'\operatorname{sign}(a)', '<mi mathvariant="normal">sign</mi>'),
+        ("b'", '<mrow><mi>b</mi><mo>&#x02032;</mo></mrow>'),
+        ("w'_{oc}", '<mo>&#x02032;</mo></mrow><mrow><mi>o</mi>'),
+        (r'\underbrace{g+b}_c', '<munder><mrow class="braced"><mi>g</mi>'),
     ],
 )
 def test_a_formula_becomes_mathml(latex: str, part: str) -> None:
@@ -158,6 +164,18 @@ def test_prose_keeps_its_languages_and_a_comma_its_formula() -> None:
     html, _ = prose('<div lang="zh">\n\n设$x$，又`a$b`。\n\n</div>')
     assert Reader(html).text.split() == ['设x，又。']
     assert re.search(r'<span class="whole"><math.*</math>，</span>', html)
+
+
+def test_a_wide_table_can_stand_as_cards() -> None:
+    html, _ = prose('| | a | b |\n|---|---|---|\n| 1 | 2 | |')
+    assert 'stacks' not in html and html.count('class="short"') == 6
+    long = 'a sentence of some length'
+    html, _ = prose(
+        f'| x | `a` | | $b$ |\n|---|---|---|---|\n{f"|{long}" * 4}|'
+    )
+    assert '<table class="stacks">' in html
+    assert re.findall(r'data-head="(.*?)"', html) == ['x', 'a', '', 'b']
+    assert html.count(long) == 4 and 'short' not in html.split('</thead>')[1]
 
 
 # The pages of the course
@@ -205,6 +223,13 @@ def test_all_lessons_are_in_the_map_and_linked_one_to_the_next(
     for before, after in pairwise(LESSONS):
         html = site.files[f'{before}.html'].decode()
         assert f'<a href="{after}.html" rel="next">' in html
+
+
+def test_the_glossary_reads_in_each_language(site: Site) -> None:
+    html = site.files['glossary.html'].decode()
+    assert '<span lang="zh">要学</span> <span lang="en">learned' in html
+    assert '<span lang="zh">拉伸、比例系数</span></td>' in html
+    assert ' · ' not in html.partition('<tbody>')[2].partition('</table>')[0]
 
 
 def test_two_builds_are_the_same(tmp_path: Path) -> None:
