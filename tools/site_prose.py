@@ -6,6 +6,7 @@ The Markdown is nbconvert's, as JupyterLab's readers know it.
 import re
 from collections.abc import Callable
 from html import escape, unescape
+from itertools import cycle
 from typing import Any
 from xml.etree import ElementTree
 
@@ -79,7 +80,7 @@ LOOKS = (
 # Cells of up to so many letters stay in one line; a phone holds so many.
 SHORT, PHONE = 12, 36
 ROW = re.compile(r'<tr>(.*?)</tr>', re.S)
-CELL = re.compile(r'<t[dh]([^>]*)>(.*?)</t[dh]>', re.S)
+CELL = re.compile(r'<t[dh][^>]*>(.*?)</t[dh]>', re.S)
 
 
 def formula(latex: str, display: str) -> str:
@@ -124,10 +125,9 @@ def words(html: str) -> str:
     return unescape(re.sub('<[^>]*>', '', seen)).strip()
 
 
-def width(cell: str | tuple[str, str]) -> int:
+def width(cell: str) -> int:
     """Return how many letters a cell shows; one of Chinese counts for two."""
-    shown = words(cell if isinstance(cell, str) else cell[1])
-    return sum(2 if letter > '\u2e7f' else 1 for letter in shown)
+    return sum(2 if letter > '\u2e7f' else 1 for letter in words(cell))
 
 
 def coloured(code: str, language: str = 'python') -> str:
@@ -194,17 +194,11 @@ class Renderer(IPythonRenderer):
         columns = zip(*rows, strict=True)
         if sum(min(16, max(map(width, each))) for each in columns) <= PHONE:
             return f'<div class="scroll"><table>{text}</table></div>\n'
-        head, end, body = text.partition('</thead>')
-        for cells in ROW.findall(body):
-            named = [
-                f'<td data-head="{escape(words(name[1]))}"{cell}>{inside}</td>'
-                for name, (cell, inside) in zip(
-                    rows[0], CELL.findall(cells), strict=True
-                )
-            ]
-            body = body.replace(cells, '\n'.join(named))
+        heads = cycle(escape(words(cell)) for cell in rows[0])
+        top, end, body = text.partition('</thead>')
+        body = re.sub('<td', lambda _: f'<td data-head="{next(heads)}"', body)
         return (
-            f'<div class="scroll"><table class="stacks">{head}{end}{body}'
+            f'<div class="scroll"><table class="stacks">{top}{end}{body}'
             '</table></div>\n'
         )
 
