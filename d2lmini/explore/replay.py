@@ -189,7 +189,7 @@ def statistics(net: nn.Module) -> Stats:
 def split(record: Record, step: int, X: Tensor) -> tuple[Any, Tensor]:
     """Return the net from its first norm on, and what comes in there.
 
-    No momentum changes that, so that a slider computes it once for a step.
+    Computed once for a step; its averages are the caller's to `remember`.
     """
     net = record.copy(step, 1.0)
     first = next(i for i, part in enumerate(net) if bn_layers(part))
