@@ -1,6 +1,6 @@
 """Seconds an epoch of BN-LeNet: a bare loop, `train_ch6`, the book's way.
 
-    python benchmarks/training.py [--epochs 10] [--rounds 3]
+    python benchmarks/training.py [--epochs 10] [--rounds 2]
 
 They train as long as the lessons do, in turn in one Jupyter kernel, so that
 the pictures are really drawn and sent, and each measures the test set once an
@@ -269,7 +269,7 @@ def main() -> None:
     """Measure everything and print it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument('--epochs', type=int, default=10)
-    options.add_argument('--rounds', type=int, default=3)
+    options.add_argument('--rounds', type=int, default=2)
     chosen = options.parse_args()
     if not os.environ.get('D2LMINI_DATA'):
         sys.exit(
