@@ -13,7 +13,7 @@ import glossary
 import nbformat
 import tidy
 from site_outputs import Pictures, outputs
-from site_prose import SiteError, both, coloured, prose
+from site_prose import SiteError, both, coloured, prose, words
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE, SHOW = ROOT / 'site', ROOT / 'd2lmini' / 'show'
@@ -332,8 +332,7 @@ def _read(name: str) -> str:
 
 def _plain(html: str) -> str:
     """Return HTML as text: 02 公式 · The equations."""
-    html = html.replace('</span> <span', '</span> · <span')
-    return unescape(re.sub('<[^>]*>', '', html))
+    return words(html.replace('</span> <span', '</span> · <span'))
 
 
 def _sections(readme: str, name: str) -> Iterator[tuple[str, str]]:

@@ -210,8 +210,7 @@ class Renderer(IPythonRenderer):
         if not (head and text):
             return f'<td{short}>{text}</td>'
         if '<math' in text:  # some screen readers find no words in it
-            said = escape(unescape(re.sub('<[^>]*>', '', text)))
-            text = f'<span class="unseen">{said}</span>' + (
+            text = f'<span class="unseen">{escape(words(text))}</span>' + (
                 f'<span aria-hidden="true">{text}</span>'
             )
         return f'<th scope="col"{short}>{text}</th>'
