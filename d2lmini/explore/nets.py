@@ -17,18 +17,18 @@ LARGEST = 256  # the largest random batch
 
 
 @dataclass
-class Gained:
+class WithEps:
     """What eps does to a trained net; lists have a Tensor (C,) a layer."""
 
     sigma: list[Tensor]  # running standard deviations
-    gain: list[Tensor]  # sigma / sqrt(sigma^2 + eps): 1 where eps is 0
+    after: list[Tensor]  # sigma / sqrt(sigma^2 + eps): 1 where eps is 0
     accuracy: float
     constant: float  # what multiplies a channel of variance 1e-8
     half: float  # the same computed in float16
     half_eps: float  # what float16 makes of eps
 
 
-def eps_gain(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> Gained:
+def with_eps(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> WithEps:
     """Evaluate a trained net with another eps.
 
     Parameters
@@ -54,7 +54,7 @@ def eps_gain(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> Gained:
         for layer, own in zip(layers, kept, strict=True):
             layer.eps = own
     var16, eps16 = torch.tensor([TINY, eps]).half()
-    return Gained(
+    return WithEps(
         [var.sqrt() for var in variances],
         [(var / (var + eps)).sqrt() for var in variances],
         right,
@@ -146,24 +146,24 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
 
     Returns
     -------
-    Slide of `eps`; numbers by `eps_gain`
+    Slide of `eps`; numbers by `with_eps`
     """
     whole = record.copy(step, 0.1)
     with torch.no_grad():  # no eps in the first convolution: once is enough
         X, net = whole[0](X), whole[1:]
 
     @functools.cache
-    def gained(eps: float) -> Gained:
-        return eps_gain(eps, net, X, y)
+    def seen_at(eps: float) -> WithEps:
+        return with_eps(eps, net, X, y)
 
-    own = Slider(0.1, 1e-10, 10, 0.25, log=True)  # there the gains lie apart
+    own = Slider(0.1, 1e-10, 10, 0.25, log=True)  # there they lie apart
     names = ('conv 1', 'conv 2', 'linear 1', 'linear 2')
-    usual = [gained(place).accuracy for place in own.places]
+    usual = [seen_at(place).accuracy for place in own.places]
     canvas = Moving(
         groups(
             dict.fromkeys(names),
             rows=True,
-            x='gain of each channel',
+            x='standard deviation after the norm, each channel',
             xlim=(-0.03, 1.06),
         ),
         lines(
@@ -178,27 +178,27 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     )
 
     def frame(eps: float) -> Caption:
-        seen = gained(eps)
-        for name, gain in zip(names, seen.gain, strict=True):
-            canvas.set(name, gain)
+        seen = seen_at(eps)
+        for name, std in zip(names, seen.after, strict=True):
+            canvas.set(name, std)
         canvas.set('your choice', [eps], [seen.accuracy], panel=1)
         lows = ', '.join(
-            f'{name} {float(gain.min()):.3f}'
-            for name, gain in zip(names, seen.gain, strict=True)
+            f'{name} {float(std.min()):.3f}'
+            for name, std in zip(names, seen.after, strict=True)
         )
         zh = (
-            '左图：每个通道的增益，一行一层；右图：精度随eps。'
+            '左图：每个通道归一化之后的标准差，一行一层；右图：精度随eps。'
             f'eps={eps:g}：{len(y)}张测试图上的精度是'
-            f'<b>{seen.accuracy:.3f}</b>。各层最小的增益：'
+            f'<b>{seen.accuracy:.3f}</b>。各层最小的标准差：'
             f'{lows.replace(", ", "，")}。'
             f'另设想一个几乎不变的通道，方差1e-8：它要乘上{seen.constant:.4g}；'
             f'用float16算是{seen.half:.4g}（eps成了{seen.half_eps:.2g}）。'
         )
         en = (
-            'Left: the gain of each channel, a row per layer; right: accuracy '
-            'by eps. '
+            'Left: the standard deviation of each channel after the norm, a '
+            'row per layer; right: accuracy by eps. '
             f'eps={eps:g}: accuracy <b>{seen.accuracy:.3f}</b> on '
-            f'{len(y)} test images. Smallest gain of each layer: {lows}. '
+            f'{len(y)} test images. Smallest of each layer: {lows}. '
             'An imagined channel, nearly constant, of variance 1e-8, would '
             f'be multiplied by {seen.constant:.4g}; computed in float16, by '
             f'{seen.half:.4g} (eps becomes {seen.half_eps:.2g}).'
@@ -208,8 +208,8 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
     return Slide(
         canvas,
         frame,
-        'Left: the gain of each channel, a row a layer; right: test accuracy '
-        'against eps, with a square at the chosen one',
+        'Left: the standard deviation of each channel after the norm, a row a '
+        'layer; right: test accuracy against eps, a square at the chosen one',
         eps=own,
     )
 

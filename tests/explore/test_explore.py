@@ -13,7 +13,7 @@ import d2lmini as d2l
 from d2lmini.explore import averages as explore
 from d2lmini.explore import nets as explore_nets
 from d2lmini.explore.averages import BATCHES, JUMP, filter_stream, running
-from d2lmini.explore.nets import Noise, eps_gain
+from d2lmini.explore.nets import Noise, with_eps
 from d2lmini.explore.replay import Record, bn_layers, record
 from d2lmini.explore.slide import Slide
 
@@ -104,22 +104,22 @@ def test_the_filter_tells_its_range(
 
 @settings(deadline=None, max_examples=20)
 @given(eps=st.floats(-10, 1).map(lambda power: 10**power))
-def test_the_gain_is_what_a_layer_does(eps: float) -> None:
+def test_the_deviation_is_what_a_layer_does(eps: float) -> None:
     d2l.set_seed(0)
     net = d2l.lenet(d2l.torch_norm).eval()
     bn_layers(net)[0].running_var.copy_(torch.logspace(-8, 2, 6))
-    seen = eps_gain(eps, net, *images(4))
+    seen = with_eps(eps, net, *images(4))
     layer = nn.BatchNorm2d(6, eps=eps).eval()
     layer.running_var.copy_(bn_layers(net)[0].running_var)
     one_sigma = seen.sigma[0].view(1, 6, 1, 1)
     out = layer(one_sigma).flatten()
-    torch.testing.assert_close(seen.gain[0], out.detach())
+    torch.testing.assert_close(seen.after[0], out.detach())
     assert 0 <= seen.accuracy <= 1
     assert all(layer.eps == 1e-5 for layer in bn_layers(net))
 
 
 def test_a_tiny_eps_is_gone_in_half_precision(tape: Record) -> None:
-    seen = eps_gain(1e-10, tape.copy(8, 0.1), *images())
+    seen = with_eps(1e-10, tape.copy(8, 0.1), *images())
     assert (seen.half_eps, seen.half) == (0, math.inf)
     assert seen.constant == pytest.approx(1e4, rel=0.01)
 
@@ -127,7 +127,7 @@ def test_a_tiny_eps_is_gone_in_half_precision(tape: Record) -> None:
 @pytest.mark.parametrize('eps', [0, -1, math.nan, math.inf])
 def test_eps_tells_its_range(tape: Record, eps: float) -> None:
     with pytest.raises(ValueError, match='eps must be above 0'):
-        eps_gain(eps, tape.copy(8, 0.1), *images())
+        with_eps(eps, tape.copy(8, 0.1), *images())
 
 
 # Noise

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,60 @@ def test_no_number_is_none_and_accuracies_are_shares() -> None:
                 assert 0 <= value <= 1
 
 
+def at_an_end(
+    rows: list[dict[str, Any]], by: str, best: Callable[..., float]
+) -> list[str]:
+    """Return the settings whose best rate is an end of those tried.
+
+    0, that is no training, has no rate below it.
+    """
+    tried: dict[str, dict[float, list[float]]] = {}
+    for row in rows:
+        setting = dict(row['setting'])
+        rates = tried.setdefault(
+            str({k: v for k, v in setting.items() if k != 'lr'}), {}
+        )
+        rates.setdefault(setting['lr'], []).append(row['result'][by])
+    return [
+        setting
+        for setting, rates in tried.items()
+        for lr in [best(rates, key=lambda lr: sum(rates[lr]) / len(rates[lr]))]
+        if lr and lr in (min(rates), max(rates))
+    ]
+
+
+@pytest.mark.parametrize(
+    ('name', 'by', 'best'),
+    [
+        ('faster', 'steps', min),
+        ('faster', 'held', min),
+        ('initial', 'valid', max),
+        ('end', 'valid', max),
+        ('end', 'valid_acc', max),
+        ('end_rates', 'valid', max),
+        ('end_rates', 'valid_acc', max),
+        ('dropout', 'valid', max),
+        ('dropout', 'valid_acc', max),
+        ('order', 'valid', max),
+        ('gamma_beta', 'valid', max),
+    ],
+)
+def test_the_rates_go_past_each_choice(
+    name: str, by: str, best: Callable[..., float]
+) -> None:
+    assert at_an_end(TABLE.trials[name].rows, by, best) == []
+
+
+def test_a_choice_at_an_end_is_seen() -> None:
+    rows = [
+        row
+        for row in TABLE.trials['gamma_beta'].rows
+        if row['setting']['lr'] <= 10
+    ]
+    ends = at_an_end(rows, 'valid', max)
+    assert ends == ["{'part': 'two_weights_each'}"]
+
+
 @pytest.mark.parametrize(('trial', 'setting'), EXACT)
 def test_a_row_without_images_is_made_again(
     trial: str, setting: trial_table.Setting
@@ -109,7 +164,7 @@ def test_a_row_of_images_is_made_again(
     # Other versions round differently, and training makes more of it.
     for name, value in again.items():
         (told,) = TABLE.trials[trial].values(name, seeds=range(1), **setting)
-        share = name in ('acc', 'again', 'valid')
+        share = name in ('acc', 'again', 'valid', 'valid_acc')
         near = {'abs': 0.02} if share else {'rel': 0.15}
         assert value == pytest.approx(told, **near), name
 
