@@ -115,8 +115,8 @@ def at_an_end(
         ('initial', 'valid', max),
         ('end', 'valid', max),
         ('end', 'valid_acc', max),
-        ('end_rates', 'valid', max),
-        ('end_rates', 'valid_acc', max),
+        ('end_lenet', 'valid', max),
+        ('end_lenet', 'valid_acc', max),
         ('dropout', 'valid', max),
         ('dropout', 'valid_acc', max),
         ('order', 'valid', max),
@@ -126,7 +126,11 @@ def at_an_end(
 def test_the_rates_go_past_each_choice(
     name: str, by: str, best: Callable[..., float]
 ) -> None:
-    assert at_an_end(TABLE.trials[name].rows, by, best) == []
+    rows = TABLE.trials[name].rows
+    if name == 'end_lenet':  # the rates on either side have three seeds
+        rows = rows + TABLE.trials['end_around'].rows
+        rows = [row for row in rows if row['seed'] < 3]
+    assert at_an_end(rows, by, best) == []
 
 
 def test_a_choice_at_an_end_is_seen() -> None:
