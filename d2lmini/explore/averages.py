@@ -16,6 +16,9 @@ from d2lmini.show.plots import Moving, lines
 BATCHES, JUMP = 200, 100  # the stream's length, and where its mean jumps
 LOW, HIGH = 1.0, 3.0  # the true mean before and after
 WINDOW = 150  # steps drawn of a record
+DRAWS: list[float] = torch.randn(
+    10 * BATCHES, generator=torch.Generator().manual_seed(5)
+).tolist()
 
 
 @dataclass
@@ -63,16 +66,13 @@ def filter_stream(momentum: float, batch_size: int) -> Filtered:
     """
     check('momentum', momentum, 0 < momentum <= 1, 'in (0, 1]')
     check('batch_size', batch_size, batch_size >= 1, 'at least 1')
-    draw = torch.Generator().manual_seed(5)
-    z = torch.randn(10 * BATCHES, generator=draw) / math.sqrt(batch_size)
+    z = [one / math.sqrt(batch_size) for one in DRAWS]
     truth = [LOW] * JUMP + [HIGH] * (BATCHES - JUMP)
-    means = [t + float(e) for t, e in zip(truth, z, strict=False)]
+    means = [t + e for t, e in zip(truth, z, strict=False)]
     left = 1 - momentum
     half_life = math.log(0.5) / math.log(left) if left > 0 else 0.0
-    noise = running(z.tolist(), momentum)
     # The first half is left out: there the start still weighs in.
-    settled = torch.tensor(noise[len(noise) // 2 :])
-    share = momentum / (2 - momentum)
+    settled = torch.tensor(running(z, momentum)[len(z) // 2 :])
     return Filtered(
         truth,
         means,
@@ -80,7 +80,7 @@ def filter_stream(momentum: float, batch_size: int) -> Filtered:
         half_life,
         max(1, math.ceil(half_life - 1e-9)),
         float(settled.square().mean().sqrt()),
-        math.sqrt(share / batch_size),
+        math.sqrt(momentum / (2 - momentum) / batch_size),
     )
 
 

@@ -401,7 +401,7 @@ def _array(values: Any) -> np.ndarray:
     if hasattr(values, 'detach'):
         values = values.detach().cpu().double()
     elif isinstance(values, list | tuple):
-        values = [_array(value) for value in values]
+        values = [v if isinstance(v, float) else _array(v) for v in values]
     array = np.asarray(values, dtype=float)
     return np.where(np.isfinite(array), array, np.nan)
 
