@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -170,16 +170,15 @@ def _fetch(url: str, name: str) -> Array:
     return check(np.frombuffer(body.getbuffer(), np.uint8), name, url)
 
 
-def kept(name: str, data: Array) -> Array:
-    """Return the same bytes, mapped from the cache if they can lie there.
+def kept(name: str, unpack: Callable[[], Array]) -> Array:
+    """Return a file's plain bytes, mapped from the cache if they can be.
 
     Two processes may do it at once: each puts the same whole file in place.
     """
     path = cache_folder() / RAW / name
-    with suppress(OSError):
-        there = mapped(path)
-        if np.array_equal(there, data):
-            return there
+    with suppress(OSError, DataError):  # to unpack takes longer
+        return check(mapped(path), name, path)
+    data = unpack()
     return data if _keep(path, data) else mapped(path)
 
 

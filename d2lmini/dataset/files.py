@@ -16,7 +16,7 @@ from d2lmini.show.lang import tr
 
 Array = NDArray[np.uint8]
 Arrays = tuple[Array, ...]
-Keep = Callable[[str, Array], Array]
+Keep = Callable[[str, Callable[[], Array]], Array]
 
 # Name -> MD5 of the plain file and of the .gz, the latter as in torchvision.
 FILES = {
@@ -75,8 +75,8 @@ def from_folder(folder: Path, keep: Keep | None = None) -> Arrays:
 
     It holds `FashionMNIST/raw` or `raw` with the four files, or the files
     themselves, plain or .gz; where one is there in both forms, a sound one
-    is enough. It is never written to. `keep` is given the name and the bytes
-    of what had to be unpacked, and returns those that are used.
+    is enough. It is never written to. `keep` is given the name of what has
+    to be unpacked and a function that does it; it returns the plain bytes.
     """
     for place in (folder / 'FashionMNIST' / 'raw', folder / 'raw', folder):
         arrays, faults = read(place, keep)
@@ -128,11 +128,7 @@ def _read_one(
     fault: DataError | None = None
     for path in (folder / name, folder / f'{name}.gz'):
         try:
-            found = mapped(path)
-            data = check(found, name, path)
-            if keep and data is not found:
-                data = keep(name, data)
-            return parse(data)
+            return parse(check(mapped(path), name, path, keep))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as e:
@@ -145,17 +141,16 @@ def _read_one(
     return fault
 
 
-def check(data: Array, name: str, source: Path | str) -> Array:
+def check(
+    data: Array, name: str, source: Path | str, keep: Keep | None = None
+) -> Array:
     """Return a file's bytes, checked and unpacked, plain or .gz as it came."""
     plain, packed = FILES[name]
     digest = hashlib.md5(data.data, usedforsecurity=False).hexdigest()
     if digest == plain:
         return data
     if digest == packed:
-        size = int.from_bytes(data[-4:].tobytes(), 'little')  # of the plain
-        unpacked = zlib.decompress(data.data, 31, size)
-        # A copy: torch takes no read-only memory.
-        return np.frombuffer(unpacked, np.uint8).copy()
+        return keep(name, lambda: _unpack(data)) if keep else _unpack(data)
     if digest in MNIST:
         raise DataError(
             f'{source}是MNIST的文件，不是Fashion-MNIST的（两者的文件名一样）。',
@@ -166,6 +161,12 @@ def check(data: Array, name: str, source: Path | str) -> Array:
         f'{source}已损坏，或者不是Fashion-MNIST的文件。',
         f"{source} is damaged, or not one of Fashion-MNIST's files.",
     )
+
+
+def _unpack(data: Array) -> Array:
+    size = int.from_bytes(data[-4:].tobytes(), 'little')  # of the plain
+    unpacked = zlib.decompress(data.data, 31, size)
+    return np.frombuffer(unpacked, np.uint8).copy()  # torch may write to it
 
 
 def parse(data: Array) -> Array:

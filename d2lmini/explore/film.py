@@ -12,7 +12,7 @@ from d2lmini.show.canvas import Canvas
 
 FILM = 'application/vnd.d2lmini.film'  # the kind of output that holds one
 MAKE_FILMS = 'D2LMINI_FILMS'  # the environment's wish to have them made
-MOST = 320  # frames
+MOST = 288  # frames
 NUMBER = re.compile(r'-?\d+(?:\.\d+)?(?:e[+-]?\d+)?')
 GAP = '\0'  # where a number stood
 

@@ -313,14 +313,40 @@ def test_two_that_unpack_at_once(
 
     def replace(path: Path, target: Path) -> None:
         monkeypatch.setattr(Path, 'replace', real)
-        others.append(fetch.kept(NAMES[0], plain))
+        others.append(fetch.kept(NAMES[0], lambda: plain))
         path.replace(target)
 
     monkeypatch.setattr(Path, 'replace', replace)
-    got = fetch.kept(NAMES[0], plain)
+    got = fetch.kept(NAMES[0], lambda: plain)
     (other,) = others
     assert np.array_equal(got, plain) and np.array_equal(other, plain)
     assert listing(cache) == ['FashionMNIST', RAW, f'{RAW}/{NAMES[0]}']
+
+
+@pytest.mark.parametrize('left', ['sound', 'damaged', 'empty', 'none'])
+def test_what_was_unpacked_is_not_unpacked_again(
+    cache: Path, left: str
+) -> None:
+    plain = np.frombuffer(GOOD[NAMES[0]], np.uint8)
+    first = fetch.kept(NAMES[0], lambda: plain)
+    path, calls = cache / RAW / NAMES[0], []
+    assert np.array_equal(first, plain) and path.is_file()
+    del first  # on Windows a mapped file stays
+    if left == 'damaged':
+        path.write_bytes(GOOD[NAMES[0]][:-1] + b'!')
+    elif left == 'empty':
+        path.write_bytes(b'')
+    elif left == 'none':
+        path.unlink()
+
+    def unpack() -> np.ndarray:
+        calls.append(left)
+        return plain
+
+    again = fetch.kept(NAMES[0], unpack)
+    assert np.array_equal(again, plain)
+    assert path.read_bytes() == GOOD[NAMES[0]]
+    assert bool(calls) == (left != 'sound')
 
 
 # Downloads that work
