@@ -1,4 +1,4 @@
-"""The family of norms side by side: which numbers share a mean."""
+"""The family of norms side by side: which numbers share statistics."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ CHINESE = {
 def sharing(
     shape: Sequence[int], place: Sequence[int], axes: Sequence[int]
 ) -> Tensor:
-    """Return which numbers share a mean with the one at a place.
+    """Return which numbers share statistics with the one at a place.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class _Panels:
         key = axes[len(names)]
         for color, said in zip(
             (COLORS[1], COLORS[0], '0.8'),
-            ('the number chosen', 'share its mean', 'the others'),
+            ('the number chosen', 'share its statistics', 'the others'),
             strict=True,
         ):
             key.plot([], [], 's', ms=9, c=color, alpha=0.85, label=said)
@@ -136,8 +136,8 @@ class _Panels:
             zh.append(f'{CHINESE[name]}归一化{int(found.sum())}个')
             en.append(f'{name} {int(found.sum())}')
         return (
-            f'共用一个均值的数：{"；".join(zh)}。',
-            f'Numbers that share a mean: {"; ".join(en)}.',
+            f'共用统计量的数：{"；".join(zh)}。',
+            f'Numbers that share statistics: {"; ".join(en)}.',
         )
 
 
@@ -163,7 +163,7 @@ def _images() -> Slide:
         panels.canvas,
         frame,
         'Five grids of 3 examples by 6 channels of 2 by 2 positions, one for '
-        'each norm; in each, the numbers that share a mean with a chosen one',
+        'each norm; in each, the numbers that share statistics with one',
         groups=Slider(3, 1, 6),
         example=Slider(1, 0, 2),
         channel=Slider(2, 0, 5),
@@ -192,7 +192,7 @@ def _tokens() -> Slide:
         panels.canvas,
         frame,
         'Three grids of 3 sentences of 4 tokens by 6 features, one for each '
-        'norm; in each, the numbers that share a mean with a chosen one',
+        'norm; in each, the numbers that share statistics with one',
         sentence=Slider(1, 0, N - 1),
         token=Slider(2, 0, T - 1),
         feature=Slider(3, 0, D - 1),
