@@ -29,8 +29,7 @@ def counted(lesson: Lesson) -> float:
 
     120 English words a minute, 3 seconds a line of code, half a minute a
     picture, a minute a displayed formula, 3 minutes an exercise, and the
-    time that the computer took for the saved outputs, four minutes at most:
-    a slow machine that made them again changes no promise.
+    time that the computer took for the saved outputs.
     """
     words = sum(
         len(re.findall(r"\w[\w'-]*", Prose(body(cell)).text))
@@ -56,7 +55,7 @@ def counted(lesson: Lesson) -> float:
         + pictures / 2
         + formulas
         + turns * 3
-        + min(lesson.nb.metadata['d2lmini']['seconds'] / 60, 4)
+        + lesson.nb.metadata['d2lmini']['seconds'] / 60
     )
 
 
