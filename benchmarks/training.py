@@ -1,14 +1,16 @@
 """Seconds an epoch of BN-LeNet: a bare loop, `train_ch6`, the book's way.
 
-    python benchmarks/training.py [--epochs 10] [--rounds 3]
+    python benchmarks/training.py [--epochs 10] [--rounds 2]
 
-They train as long as the lessons do, in turn in one Jupyter kernel, so that
-the pictures are really drawn and sent, and each measures the test set once an
-epoch; first with torch's own batch normalization, then with a layer from
+They train as long as the lessons do, in a Jupyter kernel, so that the
+pictures are really drawn and sent, and each measures the test set once an
+epoch. A machine's speed can change by a tenth within minutes: so whenever
+`train_ch6` asks for the batches of an epoch, each bare loop first trains for
+one, and `train_ch6` is charged with the rest of the time, its pictures
+included. First with torch's own batch normalization, then with a layer from
 scratch: ours, and in the book's way the lecture's, which lesson 03 starts
-from. The book's way, two to three times as slow, runs once. The fastest round
-counts: what else a machine does only adds. Prints tables for
-benchmarks/README.md.
+from. The book's way, two to three times as slow, runs once, by itself.
+Prints tables for benchmarks/README.md.
 """
 
 import argparse
@@ -35,31 +37,65 @@ BATCH_SIZE, LR = 256, 1.0
 LESSON = Path(__file__).parents[1] / 'notebooks' / '03_from_scratch.ipynb'
 FIRST = 0.3  # seconds
 LAYER = 1.4  # from scratch, of torch's, in a bare epoch
+LAYERS: dict[str, Norm] = {
+    "torch's layer": d2l.torch_norm,
+    'from scratch': d2l.BatchNorm,
+}
 LIMITS = {
     'train_ch6 / bare': ('at most', 1.05),
     'book / train_ch6': ('at least', 2.5),
 }
 
 
-def bare(norm: Norm, num_epochs: int) -> float:
-    """Time the shortest loop that trains, over batches made beforehand."""
-    train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
-    train, test = list(train_iter), list(test_iter)
-    net = d2l.lenet(norm)
-    net.apply(xavier)
-    optimizer = torch.optim.SGD(net.parameters(), lr=LR)
-    loss = nn.CrossEntropyLoss()
-    start = time.perf_counter()
-    for _ in range(num_epochs):
-        net.train()
-        for X, y in train:
-            optimizer.zero_grad()
-            loss(net(X), y).backward()
-            optimizer.step()
-        net.eval()
+class Bare:
+    """The shortest loop that trains, over batches made beforehand.
+
+    Parameters
+    ----------
+    norm : builds the batch normalization of its BN-LeNet
+    train, test : list of batches
+    """
+
+    def __init__(self, norm: Norm, train: list, test: list) -> None:
+        self.net, self.train, self.test = d2l.lenet(norm), train, test
+        self.net.apply(xavier)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=LR)
+        self.loss = nn.CrossEntropyLoss()
+        self.seconds: list[float] = []
+
+    def epoch(self) -> None:
+        """Train for an epoch, measure the test set; note the seconds."""
+        start = time.perf_counter()
+        self.net.train()
+        for X, y in self.train:
+            self.optimizer.zero_grad()
+            self.loss(self.net(X), y).backward()
+            self.optimizer.step()
+        self.net.eval()
         with torch.no_grad():
-            sum(int((net(X).argmax(1) == y).sum()) for X, y in test)
-    return (time.perf_counter() - start) / num_epochs
+            sum(int((self.net(X).argmax(1) == y).sum()) for X, y in self.test)
+        self.seconds.append(time.perf_counter() - start)
+
+
+class InTurn:
+    """Batches for which each bare loop trains an epoch before each epoch.
+
+    Parameters
+    ----------
+    batches : what is given then
+    others : list of Bare
+    """
+
+    def __init__(self, batches: Any, others: list[Bare]) -> None:
+        self.batches, self.others = batches, others
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        for other in self.others:
+            other.epoch()
+        return iter(self.batches)
 
 
 def xavier(module: nn.Module) -> None:
@@ -68,13 +104,27 @@ def xavier(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
 
 
-def ours(norm: Norm, num_epochs: int) -> float:
-    """Time `train_ch6` with its live picture."""
+def in_turn(norm: Norm, num_epochs: int) -> dict[str, float]:
+    """Time `train_ch6` with its live picture, and the bare loops meanwhile.
+
+    Returns
+    -------
+    dict : seconds an epoch of `bare` (the layer of `norm`), `train_ch6`, and
+        both layers' bare loops under the layers' names
+    """
     train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
+    train, test = list(train_iter), list(test_iter)
+    bares = {name: Bare(each, train, test) for name, each in LAYERS.items()}
     net = d2l.lenet(norm)
+    batches = InTurn(train_iter, list(bares.values()))
     start = time.perf_counter()
-    d2l.train_ch6(net, train_iter, test_iter, num_epochs, LR, 'cpu')
-    return (time.perf_counter() - start) / num_epochs
+    d2l.train_ch6(net, batches, test_iter, num_epochs, LR, 'cpu')
+    whole = time.perf_counter() - start
+    spent = {name: sum(each.seconds) for name, each in bares.items()}
+    seconds = {name: each / num_epochs for name, each in spent.items()}
+    own = next(name for name, each in LAYERS.items() if each is norm)
+    seconds['train_ch6'] = (whole - sum(spent.values())) / num_epochs
+    return seconds | {'bare': seconds[own]}
 
 
 def book(norm: Norm, num_epochs: int, root: str) -> float:
@@ -181,28 +231,24 @@ def unpacked(root: str) -> None:
 
 
 def measure(num_epochs: int, rounds: int) -> None:
-    """Run the three in turn and print the tables; called in the kernel."""
-    tables, bares = [], []
+    """Run everything and print the tables; called in the kernel."""
+    tables, layers = [], []
     with tempfile.TemporaryDirectory() as root:
         unpacked(root)
-        ours(d2l.torch_norm, 1)  # loads what draws: no epoch's time
-        for name, norm, books in (
-            ("torch's layer", d2l.torch_norm, d2l.torch_norm),
-            ('from scratch', d2l.BatchNorm, lectures()),
-        ):
-            seconds: dict[str, list[float]] = {
-                'bare': [], 'train_ch6': [], 'book': []
-            }  # fmt: skip
-            ways = [('bare', bare), ('train_ch6', ours)]
-            for _ in range(rounds):
-                for what, way in ways:
-                    seconds[what].append(way(norm, num_epochs))
-                ways.reverse()  # a machine that slows down slows both
-            seconds['book'].append(book(books, num_epochs, root))
+        in_turn(d2l.torch_norm, 1)  # loads what draws: no epoch's time
+        for name, norm in LAYERS.items():
+            found = [in_turn(norm, num_epochs) for _ in range(rounds)]
+            books = norm if norm is d2l.torch_norm else lectures()
+            seconds = {
+                'bare': [each['bare'] for each in found],
+                'train_ch6': [each['train_ch6'] for each in found],
+                'book': [book(books, num_epochs, root)],
+            }
             tables.append(table(name, seconds))
-            bares.append(min(seconds['bare']))
+            layers += [tuple(each[name] for name in LAYERS) for each in found]
+    torchs, scratch = map(sum, zip(*layers, strict=True))
     what = "BatchNorm from scratch / torch's, bare"
-    tables.append(row(what, bares[1] / bares[0], 'at most', LAYER))
+    tables.append(row(what, scratch / torchs, 'at most', LAYER))
     print('RESULT', *tables, sep='\n', flush=True)
 
 
@@ -210,17 +256,16 @@ def table(name: str, seconds: dict[str, list[float]]) -> str:
     """Return the seconds and their ratios as Markdown."""
     lines = [
         f'BN-LeNet, {name}:\n',
-        '| what | seconds an epoch, fastest round | all rounds |',
+        '| what | seconds an epoch, mean | each round |',
         '|---|---|---|',
     ]
     for what, each in seconds.items():
         shown = ', '.join(f'{s:.2f}' for s in each)
-        lines.append(f'| {what} | {min(each):.2f} | {shown} |')
+        lines.append(f'| {what} | {statistics.mean(each):.2f} | {shown} |')
     lines += ['\n| ratio | measured | limit | |', '|---|---|---|---|']
     for ratio, (word, limit) in LIMITS.items():
-        a, b = ratio.split(' / ')
-        value = min(seconds[a]) / min(seconds[b])
-        lines.append(row(ratio, value, word, limit))
+        a, b = (statistics.mean(seconds[what]) for what in ratio.split(' / '))
+        lines.append(row(ratio, a / b, word, limit))
     return '\n'.join(lines) + '\n'
 
 
@@ -270,7 +315,7 @@ def main() -> None:
     """Measure everything and print it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument('--epochs', type=int, default=10)
-    options.add_argument('--rounds', type=int, default=3)
+    options.add_argument('--rounds', type=int, default=2)
     chosen = options.parse_args()
     if not os.environ.get('D2LMINI_DATA'):
         sys.exit(
