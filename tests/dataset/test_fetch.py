@@ -692,6 +692,7 @@ def test_without_a_home_there_is_a_cache_and_no_crash(
     assert fetch.cache_folder() == Path(tempfile.gettempdir(), 'd2lmini')
     monkeypatch.setenv('D2LMINI_CACHE', '~nobody/x')
     assert fetch.cache_folder() == Path('~nobody/x')
+    monkeypatch.delenv('D2LMINI_DATASET', raising=False)  # of `make test`
     monkeypatch.setenv('D2LMINI_DATA', '~nobody/x')
     _, (fault,) = sources.foresee()
     assert '~nobody' in fault.en and 'does not hold' in fault.en
