@@ -104,27 +104,25 @@ def xavier(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
 
 
-def in_turn(norm: Norm, num_epochs: int) -> dict[str, float]:
+def in_turn(layer: str, num_epochs: int) -> dict[str, float]:
     """Time `train_ch6` with its live picture, and the bare loops meanwhile.
 
     Returns
     -------
-    dict : seconds an epoch of `bare` (the layer of `norm`), `train_ch6`, and
-        both layers' bare loops under the layers' names
+    dict : seconds an epoch of `train_ch6` with this layer, and under their
+        names of the bare loops with each
     """
     train_iter, test_iter = d2l.load_data_fashion_mnist(BATCH_SIZE)
     train, test = list(train_iter), list(test_iter)
     bares = {name: Bare(each, train, test) for name, each in LAYERS.items()}
-    net = d2l.lenet(norm)
+    net = d2l.lenet(LAYERS[layer])
     batches = InTurn(train_iter, list(bares.values()))
     start = time.perf_counter()
     d2l.train_ch6(net, batches, test_iter, num_epochs, LR, 'cpu')
     whole = time.perf_counter() - start
     spent = {name: sum(each.seconds) for name, each in bares.items()}
-    seconds = {name: each / num_epochs for name, each in spent.items()}
-    own = next(name for name, each in LAYERS.items() if each is norm)
-    seconds['train_ch6'] = (whole - sum(spent.values())) / num_epochs
-    return seconds | {'bare': seconds[own]}
+    spent['train_ch6'] = whole - sum(spent.values())
+    return {name: each / num_epochs for name, each in spent.items()}
 
 
 def book(norm: Norm, num_epochs: int, root: str) -> float:
@@ -232,21 +230,23 @@ def unpacked(root: str) -> None:
 
 def measure(num_epochs: int, rounds: int) -> None:
     """Run everything and print the tables; called in the kernel."""
-    tables, layers = [], []
+    tables, rounds_of_both = [], []
     with tempfile.TemporaryDirectory() as root:
         unpacked(root)
-        in_turn(d2l.torch_norm, 1)  # loads what draws: no epoch's time
-        for name, norm in LAYERS.items():
-            found = [in_turn(norm, num_epochs) for _ in range(rounds)]
-            books = norm if norm is d2l.torch_norm else lectures()
+        in_turn("torch's layer", 1)  # loads what draws: no epoch's time
+        books = dict(zip(LAYERS, (d2l.torch_norm, lectures()), strict=True))
+        for name in LAYERS:
+            found = [in_turn(name, num_epochs) for _ in range(rounds)]
             seconds = {
-                'bare': [each['bare'] for each in found],
+                'bare': [each[name] for each in found],
                 'train_ch6': [each['train_ch6'] for each in found],
-                'book': [book(books, num_epochs, root)],
+                'book': [book(books[name], num_epochs, root)],
             }
             tables.append(table(name, seconds))
-            layers += [tuple(each[name] for name in LAYERS) for each in found]
-    torchs, scratch = map(sum, zip(*layers, strict=True))
+            rounds_of_both += found
+    torchs, scratch = (
+        sum(each[name] for each in rounds_of_both) for name in LAYERS
+    )
     what = "BatchNorm from scratch / torch's, bare"
     tables.append(row(what, scratch / torchs, 'at most', LAYER))
     print('RESULT', *tables, sep='\n', flush=True)
