@@ -1,6 +1,14 @@
 """Every test starts with an empty home of its own and no language chosen."""
 
+import signal
+
 import pytest
+
+
+@pytest.fixture(autouse=True, scope='session')
+def interrupts() -> None:
+    """Let SIGINT interrupt: what a script starts by `&` ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

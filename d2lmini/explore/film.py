@@ -13,6 +13,7 @@ from d2lmini.show.canvas import Canvas
 FILM = 'application/vnd.d2lmini.film'  # the kind of output that holds one
 MAKE_FILMS = 'D2LMINI_FILMS'  # the environment's wish to have them made
 MOST = 288  # frames
+FINEST = 128  # places of a slider: finer than a hand on a mouse
 NUMBER = re.compile(r'-?\d+(?:\.\d+)?(?:e[+-]?\d+)?')
 GAP = '\0'  # where a number stood
 
@@ -26,11 +27,8 @@ class Table(dict[str, int]):
 
 
 def grid(sliders: dict[str, Slider]) -> dict[str, list[float]]:
-    """Return places for each slider, `MOST` combinations at most.
-
-    The start of each is among them.
-    """
-    sizes = {name: len(slider.places) for name, slider in sliders.items()}
+    """Return places for each slider, its start too: see `FINEST`, `MOST`."""
+    sizes = {n: min(len(s.places), FINEST) for n, s in sliders.items()}
     while True:
         found = {name: sliders[name].thinned(n) for name, n in sizes.items()}
         if math.prod(map(len, found.values())) <= MOST:

@@ -124,7 +124,7 @@ def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
 
 
 def png(fig: 'Figure') -> bytes:
-    """Return the figure as a small PNG of at most 64 colours."""
+    """Return the figure as a small PNG of at most 32 colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
@@ -137,7 +137,7 @@ def png(fig: 'Figure') -> bytes:
     finally:
         fig.dpi = own
     picture = Image.fromarray(pixels).convert('RGB')
-    few = picture.quantize(64, dither=Image.Dither.NONE)
+    few = picture.quantize(32, dither=Image.Dither.NONE)
     few.save(small, 'png', optimize=True)
     return small.getvalue()
 

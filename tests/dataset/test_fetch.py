@@ -566,17 +566,9 @@ def test_cache_that_is_a_file(
 # Interrupts and neighbours
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt: what a script starts by `&` ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @posix
 def test_interrupted_download_leaves_nothing_half_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruptible: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gz = packed(GOOD)
     main = threading.main_thread().ident
