@@ -126,7 +126,7 @@ def training_figure(num_epochs: int) -> 'tuple[Figure, Axes, Axes]':
 def png(fig: 'Figure') -> bytes:
     """Return the figure as a small PNG of at most 32 colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
+    from PIL.Image import Dither, Quantize, fromarray
 
     small, own = io.BytesIO(), fig.dpi
     fig.dpi = DPI
@@ -136,8 +136,9 @@ def png(fig: 'Figure') -> bytes:
         pixels = np.asarray(canvas.buffer_rgba())
     finally:
         fig.dpi = own
-    picture = Image.fromarray(pixels).convert('RGB')
-    few = picture.quantize(32, dither=Image.Dither.NONE)
+    picture = fromarray(pixels).convert('RGB')
+    # Not by the median: a single mark would lose its colour.
+    few = picture.quantize(32, Quantize.MAXCOVERAGE, dither=Dither.NONE)
     few.save(small, 'png', optimize=True)
     return small.getvalue()
 

@@ -115,17 +115,32 @@ def test_a_picture_needs_alt_text() -> None:
         figure.show_figure(drawn(), '')
 
 
+def shows(picture: Image.Image, color: str) -> bool:
+    """Say whether a picture of few colours has this one, or nearly."""
+    seen = picture.convert('RGB').getcolors(32)
+    assert seen is not None  # 32 colours at most
+    near = np.array([rgb for _, rgb in seen])
+    rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    return bool(np.abs(near - rgb).max(axis=1).min() <= 8)
+
+
+@pytest.mark.parametrize('rare', range(6))
+def test_a_single_mark_keeps_its_colour(rare: int) -> None:
+    fig, (ax,) = figure.new_figure(1, 1)
+    places = np.random.default_rng(0).random((6, 2, 20))
+    for i, color in enumerate(figure.COLORS[:6]):
+        x, y = places[i][:, : 1 if i == rare else None]
+        ax.plot(x, y, 'os^Dv*'[i], color=color)
+    picture = Image.open(io.BytesIO(figure.png(fig)))
+    assert shows(picture, figure.COLORS[rare])
+
+
 def test_the_png_is_small_and_keeps_its_colours() -> None:
     fig = drawn()
     data = base64.b64decode(figure.still(fig, 'lines')[0]['image/png'])
     picture = Image.open(io.BytesIO(data))
     assert picture.size == (3 * 144, 2 * 144)
-    seen = picture.convert('RGB').getcolors(64)
-    assert seen is not None  # 64 colours at most
-    near = np.array([rgb for _, rgb in seen])
-    for color in figure.COLORS:
-        rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
-        assert np.abs(near - rgb).max(axis=1).min() <= 8
+    assert all(shows(picture, color) for color in figure.COLORS)
     raw = io.BytesIO()
     fig.savefig(raw, format='png')
     assert len(data) < len(raw.getvalue())
