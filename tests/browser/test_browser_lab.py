@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from lab import Lab, Notebook, quiet_page
 from nbformat.v4 import new_code_cell as code
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, expect
 
 SETUP = """\
 import torch
@@ -36,6 +36,16 @@ RACE = """\
 panel = Race((X, y, X, y), passes=40_000)
 panel.show()
 """
+BROKEN = """\
+from d2lmini.explore import Slide, Slider
+from d2lmini.show import Canvas, new_figure
+fig, _ = new_figure()
+def frame(step):
+    return str(1 / step), str(1 / step)
+Slide(Canvas(fig, []), frame, 'Nothing', step=Slider(1, 0, 9)).show()
+"""
+STARTED = RACE.replace('panel', 'other') + 'other.start()'
+ENDED = 'other.stop(); print(other.running, other.widget.trouble)'
 SLIDERS = [
     ('running_mean', 'momentum'),
     ('running_mean', 'batch_size'),
@@ -56,7 +66,7 @@ STROKES = """cell => [...cell.querySelectorAll(
 @pytest.fixture(scope='module')
 def lesson(lab: Lab, context: BrowserContext) -> Iterator[Notebook]:
     """Give an open notebook with all explorers, whose cells have run."""
-    cells = [SETUP, TAPE, *EXPLORERS.values(), RACE]
+    cells = [SETUP, TAPE, *EXPLORERS.values(), RACE, BROKEN, STARTED, ENDED]
     name = lab.write('explorers.ipynb', *map(code, cells))
     with quiet_page(context) as page:
         yield lab.open(page, name).run()
@@ -281,73 +291,51 @@ def test_the_race_starts_draws_stops_and_starts_again(
 
 
 def test_an_error_in_a_frame_is_shown_under_the_slider(
-    lab: Lab, context: BrowserContext
+    lesson: Notebook,
 ) -> None:
-    name = lab.write(
-        'broken.ipynb',
-        code(
-            'from d2lmini.explore import Slide, Slider\n'
-            'from d2lmini.show import Canvas, new_figure\n'
-            'fig, _ = new_figure()\n'
-            'def frame(step):\n'
-            '    return str(1 / step), str(1 / step)\n'
-            "Slide(Canvas(fig, []), frame, 'Nothing',\n"
-            '      step=Slider(1, 0, 9)).show()\n'
-        ),
+    cell = lesson.cell(FIRST + len(EXPLORERS) + 1)
+    handle(cell, 'step').press('Home')
+    expect(cell.locator('pre[role=alert]')).to_contain_text(
+        'ZeroDivisionError'
     )
-    with quiet_page(context) as page:
-        notebook = lab.open(page, name).run()
-        handle(notebook.cell(0), 'step').press('Home')
-        expect(notebook.cell(0).locator('pre[role=alert]')).to_contain_text(
-            'ZeroDivisionError'
-        )
 
 
-def test_no_page_is_needed_for_the_race_to_end(
-    lab: Lab, context: BrowserContext, page: Page
-) -> None:
-    name = lab.write(
-        'closed.ipynb',
-        code(SETUP),
-        code(TAPE),
-        code(RACE + 'panel.start()'),
-        code('panel.stop(); print(panel.running, panel.widget.trouble)'),
-    )
-    notebook = lab.open(page, name).run()
-    expect(notebook.cell(3)).to_contain_text('False')
+def test_no_page_is_needed_for_the_race_to_end(lesson: Notebook) -> None:
+    # While the cells ran, the kernel had no time for what the page sends.
+    cell = lesson.cell(FIRST + len(EXPLORERS) + 3)
+    expect(cell).to_contain_text('False')
 
 
-def test_running_a_cell_again_leaves_one_widget(lab: Lab, page: Page) -> None:
+@pytest.fixture(scope='module')
+def folding(lab: Lab, context: BrowserContext) -> Iterator[Notebook]:
+    """Give an open notebook with one slide and a count of all widgets."""
     count = (
         'from ipywidgets.widgets.widget import _instances\n'
         'print("widgets", len(_instances))'
     )
-    name = lab.write(
-        'again.ipynb', code(SETUP), code('explore.folding().show()'),
-        code(count),
-    )  # fmt: skip
-    notebook = lab.open(page, name).run()
-    words = notebook.cell(2).locator('.jp-RenderedText')
+    cells = SETUP, 'explore.folding().show()', count
+    name = lab.write('folding.ipynb', *map(code, cells))
+    with quiet_page(context) as page:
+        yield lab.open(page, name).run()
+
+
+def test_running_a_cell_again_leaves_one_widget(folding: Notebook) -> None:
+    words = folding.cell(2).locator('.jp-RenderedText')
     first = words.inner_text()
     assert first.startswith('widgets ')
-    notebook.run_again()
+    folding.run_again()
     expect(words).to_have_text(first)
-    handle(notebook.cell(1), 'eps').press('End')
-    expect(caption(notebook.cell(1))).to_contain_text('eps=1:')
+    handle(folding.cell(1), 'eps').press('End')
+    expect(caption(folding.cell(1))).to_contain_text('eps=1:')
 
 
 def test_reopened_without_a_kernel_it_shows_what_was_saved(
-    lab: Lab, context: BrowserContext
+    lab: Lab, folding: Notebook, context: BrowserContext
 ) -> None:
-    name = lab.write(
-        'later.ipynb', code(SETUP), code('explore.folding().show()')
-    )
-    with quiet_page(context) as page:
-        notebook = lab.open(page, name).run()
-        notebook.save_and_shut_down()
+    folding.save_and_shut_down()
     # JupyterLab itself logs that the model is gone.
     page = context.new_page()
-    cell = lab.open(page, name).cell(1)
+    cell = lab.open(page, folding.name).cell(1)
     expect(cell.locator('.jp-RenderedHTML img')).to_be_visible()
     expect(cell.locator('.d2l-words[lang=en]')).to_be_visible()
     bare = cell.locator('.jupyter-widgets').first

@@ -308,28 +308,6 @@ def test_alone_it_is_batch_norm() -> None:
     torch.testing.assert_close(ours.state_dict(), usual.state_dict())
 
 
-def half_and_one(rank: int) -> list[Any]:
-    """Return a half precision output's type, and what one value raises."""
-    Y = workers.SyncBatchNorm(2, 2)(torch.randn(4, 2).half())
-    layer = workers.SyncBatchNorm(2, 2).eval()
-    layer(torch.randn(3, 2))  # evaluation needs nobody else
-    return [str(Y.dtype), Y.isfinite().all().item()]
-
-
-def one_value(rank: int) -> None:
-    """Train on one value in all."""
-    workers.SyncBatchNorm(2, 2)(torch.randn(1 - rank, 2))
-
-
-def test_half_precision() -> None:
-    assert workers.run(half_and_one) == [['torch.float16', True]] * 2
-
-
-def test_one_value_is_refused() -> None:
-    with pytest.raises(workers.WorkerError, match='more than 1 value'):
-        workers.run(one_value)
-
-
 def ddp_gradient(rank: int, net: nn.Module, shards: Any) -> Tensor:
     """Return the gradient that DDP leaves, the same on all workers."""
     X, y = shards[rank]
@@ -355,6 +333,28 @@ def test_ddp_is_ghost_batch_norm_to_the_last_bit() -> None:
     ghost = torch.cat([p.grad.flatten() for p in net.parameters()])
     assert torch.equal(first, second)
     assert torch.equal(first, ghost)
+
+
+def half_and_one(rank: int) -> list[Any]:
+    """Return a half precision output's type, and what one value raises."""
+    Y = workers.SyncBatchNorm(2, 2)(torch.randn(4, 2).half())
+    layer = workers.SyncBatchNorm(2, 2).eval()
+    layer(torch.randn(3, 2))  # evaluation needs nobody else
+    return [str(Y.dtype), Y.isfinite().all().item()]
+
+
+def one_value(rank: int) -> None:
+    """Train on one value in all."""
+    workers.SyncBatchNorm(2, 2)(torch.randn(1 - rank, 2))
+
+
+def test_half_precision() -> None:
+    assert workers.run(half_and_one) == [['torch.float16', True]] * 2
+
+
+def test_one_value_is_refused() -> None:
+    with pytest.raises(workers.WorkerError, match='more than 1 value'):
+        workers.run(one_value)
 
 
 # The script.
