@@ -217,7 +217,7 @@ def any_momentum(record: Record, X: Tensor, y: Tensor, every: int) -> Slide:
         canvas.set('running mean', before, seen.running[-shown:], panel=1)
         plain = usual(seen.step)
         zh = (
-            '左图：精度随步数，线是momentum=0.1，方块是你选的。右图：选中的那一步之前，'
+            '左图：精度随步数的变化，线是momentum=0.1，方块是你选的。右图：选中的那一步之前，'
             'conv 2第0个通道的小批量均值（点）和移动平均（点线）。'
             f'第{seen.step}步，momentum={momentum:g}：'
             f'{len(y)}张测试图上的精度是<b>{seen.accuracy:.3f}</b>'

@@ -187,7 +187,7 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
             for name, std in zip(names, seen.after, strict=True)
         )
         zh = (
-            '左图：每个通道归一化之后的标准差，一行一层；右图：精度随eps。'
+            '左图：每个通道归一化之后的标准差，一行一层；右图：精度随eps的变化。'
             f'eps={eps:g}：{len(y)}张测试图上的精度是'
             f'<b>{seen.accuracy:.3f}</b>。各层最小的标准差：'
             f'{lows.replace(", ", "，")}。'
@@ -254,7 +254,7 @@ def noise(shaker: Noise) -> Slide:
         scaled = seen.std * batch_size**0.5
         zh = (
             '左图：同一张图在最后一个批量归一化层的输出，第0个特征，一点一个小批量；右图：'
-            f'标准差随批量大小。批量大小{batch_size}：标准差（对这一层的全部特征取均方根）是'
+            f'标准差随批量大小的变化。批量大小{batch_size}：标准差（对这一层的全部特征取均方根）是'
             f'<b>{seen.std:.3f}</b>，乘上批量大小的平方根是{scaled:.2f}。'
             f'{shaker.batches}个随机小批量中，判成别的类的有{seen.flips}个。'
         )
