@@ -46,6 +46,7 @@ Slide(Canvas(fig, []), frame, 'Nothing', step=Slider(1, 0, 9)).show()
 """
 STARTED = RACE.replace('panel', 'other') + 'other.start()'
 ENDED = 'other.stop(); print(other.running, other.widget.trouble)'
+CELLS = [SETUP, TAPE, *EXPLORERS.values(), RACE, BROKEN, STARTED, ENDED]
 SLIDERS = [
     ('running_mean', 'momentum'),
     ('running_mean', 'batch_size'),
@@ -55,7 +56,6 @@ SLIDERS = [
     ('noise', 'batch_size'),
     ('family', 'groups'),
 ]
-FIRST = 2  # the cell of the first explorer
 # What moves in a picture, as the browser has it.
 STROKES = """cell => [...cell.querySelectorAll(
   '.d2l-picture path, .d2l-picture rect, .d2l-picture text')].map(
@@ -66,14 +66,13 @@ STROKES = """cell => [...cell.querySelectorAll(
 @pytest.fixture(scope='module')
 def lesson(lab: Lab, context: BrowserContext) -> Iterator[Notebook]:
     """Give an open notebook with all explorers, whose cells have run."""
-    cells = [SETUP, TAPE, *EXPLORERS.values(), RACE, BROKEN, STARTED, ENDED]
-    name = lab.write('explorers.ipynb', *map(code, cells))
+    name = lab.write('explorers.ipynb', *map(code, CELLS))
     with quiet_page(context) as page:
         yield lab.open(page, name).run()
 
 
 def explorer(lesson: Notebook, name: str) -> Locator:
-    return lesson.cell(FIRST + list(EXPLORERS).index(name))
+    return lesson.cell(CELLS.index(EXPLORERS[name]))
 
 
 def handle(cell: Locator, slider: str) -> Locator:
@@ -267,7 +266,7 @@ def test_picture_and_captions_are_named_and_follow_the_switch(
 def test_the_race_starts_draws_stops_and_starts_again(
     lesson: Notebook,
 ) -> None:
-    cell = lesson.cell(FIRST + len(EXPLORERS))
+    cell = lesson.cell(CELLS.index(RACE))
     expect(field(cell, 'lr')).to_have_value('0.5')
     start = cell.get_by_role('button', name='start')
     before = strokes(cell)
@@ -293,7 +292,7 @@ def test_the_race_starts_draws_stops_and_starts_again(
 def test_an_error_in_a_frame_is_shown_under_the_slider(
     lesson: Notebook,
 ) -> None:
-    cell = lesson.cell(FIRST + len(EXPLORERS) + 1)
+    cell = lesson.cell(CELLS.index(BROKEN))
     handle(cell, 'step').press('Home')
     expect(cell.locator('pre[role=alert]')).to_contain_text(
         'ZeroDivisionError'
@@ -302,7 +301,7 @@ def test_an_error_in_a_frame_is_shown_under_the_slider(
 
 def test_no_page_is_needed_for_the_race_to_end(lesson: Notebook) -> None:
     # While the cells ran, the kernel had no time for what the page sends.
-    cell = lesson.cell(FIRST + len(EXPLORERS) + 3)
+    cell = lesson.cell(CELLS.index(ENDED))
     expect(cell).to_contain_text('False')
 
 
