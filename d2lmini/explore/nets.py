@@ -25,7 +25,6 @@ class WithEps:
     accuracy: float
     constant: float  # what multiplies a channel of variance 1e-8
     half: float  # the same computed in float16
-    half_eps: float  # what float16 makes of eps
 
 
 def with_eps(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> WithEps:
@@ -60,7 +59,6 @@ def with_eps(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> WithEps:
         right,
         1 / math.sqrt(TINY + eps),
         float((var16 + eps16).float().rsqrt().half()),
-        float(eps16),
     )
 
 
@@ -191,17 +189,12 @@ def eps(record: Record, step: int, X: Tensor, y: Tensor) -> Slide:
             f'eps={eps:g}：{len(y)}张测试图上的精度是'
             f'<b>{seen.accuracy:.3f}</b>。各层最小的标准差：'
             f'{lows.replace(", ", "，")}。'
-            f'另设想一个几乎不变的通道，方差1e-8：它要乘上{seen.constant:.4g}；'
-            f'用float16算是{seen.half:.4g}（eps成了{seen.half_eps:.2g}）。'
         )
         en = (
             'Left: the standard deviation of each channel after the norm, a '
             'row per layer; right: accuracy by eps. '
             f'eps={eps:g}: accuracy <b>{seen.accuracy:.3f}</b> on '
-            f'{len(y)} test images. Smallest of each layer: {lows}. '
-            'An imagined channel, nearly constant, of variance 1e-8, would '
-            f'be multiplied by {seen.constant:.4g}; computed in float16, by '
-            f'{seen.half:.4g} (eps becomes {seen.half_eps:.2g}).'
+            f'{len(y)} test images. Smallest of each layer: {lows}.'
         )
         return zh, en
 
@@ -238,7 +231,7 @@ def noise(shaker: Noise) -> Slide:
             ylim=(-3, 3),
         ),
         points(
-            {'this batch size': None, 'all': stds, 'slope -1/2': slope},
+            {'this batch size': None, 'each size': stds, 'slope -1/2': slope},
             at=sizes,
             dots={'this batch size': 7},
             log='xy',
