@@ -1068,27 +1068,26 @@ def test_standardize_is_exact_where_arithmetic_is() -> None:
     assert_close(kept[1], want[1])
 
 
-@pytest.mark.parametrize('mean', [True, False], ids=['group', 'rms'])
-def test_the_backward_formula_that_lesson_08_shows(mean: bool) -> None:
+@pytest.mark.parametrize('centre', [True, False], ids=['group', 'rms'])
+def test_the_backward_formula_that_lesson_08_shows(centre: bool) -> None:
     make = torch.Generator().manual_seed(0)
-    X, g = (
-        torch.randn(4, 6, 5, generator=make, dtype=torch.float64)
-        for _ in range(2)
+    X, g, gamma = (
+        torch.randn(size, generator=make, dtype=torch.float64)
+        for size in ((4, 6, 5), (4, 6, 5), (6, 1))
     )
-    gamma = torch.rand(6, 1, generator=make, dtype=torch.float64)
     X.requires_grad_()
     # S: a group of 3 channels, or for RMS norm the whole example
-    norm: nn.Module = GroupNorm(2, 6) if mean else RMSNorm((6, 5), eps=1e-6)
-    norm = norm.double()
+    layer = GroupNorm(2, 6) if centre else RMSNorm((6, 5), eps=1e-6)
+    layer = layer.double()
     with torch.no_grad():
-        norm.gamma.copy_(gamma.flatten() if mean else gamma.expand(6, 5))
-    (found,) = torch.autograd.grad((g * norm(X)).sum(), X)
+        layer.gamma.copy_(gamma.expand(6, 5) if not centre else gamma[:, 0])
+    (found,) = torch.autograd.grad((g * layer(X)).sum(), X)
 
-    sets = (4, 2, -1) if mean else (4, 1, -1)
+    sets = (4, 2 if centre else 1, -1)  # a set each
     x, up = X.detach().view(sets), (gamma * g).view(sets)
-    x = x - x.mean(2, keepdim=True) * mean
-    scale = torch.rsqrt(x.square().mean(2, keepdim=True) + norm.eps)
-    x_hat = scale * x
-    want = up - up.mean(2, keepdim=True) * mean
-    want = scale * (want - x_hat * (up * x_hat).mean(2, keepdim=True))
-    torch.testing.assert_close(found, want.view(X.shape))
+    x_hat = standardize(x, (2,), layer.eps, centre=centre)
+    centred = x - x.mean(2, keepdim=True) if centre else x
+    up_mean = up.mean(2, keepdim=True) if centre else 0.0
+    want = up - up_mean - x_hat * (up * x_hat).mean(2, keepdim=True)
+    sigma = torch.sqrt((centred**2).mean(2, keepdim=True) + layer.eps)
+    assert_close(found, (want / sigma).view(X.shape))

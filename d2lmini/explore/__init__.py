@@ -3,7 +3,7 @@
 from d2lmini.explore.averages import any_momentum, filter_stream, running_mean
 from d2lmini.explore.family import family
 from d2lmini.explore.folding import folding
-from d2lmini.explore.nets import Noise, eps, noise, with_eps
+from d2lmini.explore.nets import Noise, eps, noise
 from d2lmini.explore.race import Race, race
 from d2lmini.explore.replay import record
 from d2lmini.explore.shards import Shards, shards
@@ -26,5 +26,4 @@ __all__ = [
     'record',
     'running_mean',
     'shards',
-    'with_eps',
 ]

@@ -12,7 +12,6 @@ from d2lmini.explore.slide import Caption, Slide
 from d2lmini.explore.slider import Slider
 from d2lmini.show.plots import Moving, groups, lines, points
 
-TINY = 1e-8  # the variance of a nearly constant channel
 LARGEST = 256  # the largest random batch
 
 
@@ -23,8 +22,6 @@ class WithEps:
     sigma: list[Tensor]  # running standard deviations
     after: list[Tensor]  # sigma / sqrt(sigma^2 + eps): 1 where eps is 0
     accuracy: float
-    constant: float  # what multiplies a channel of variance 1e-8
-    half: float  # the same computed in float16
 
 
 def with_eps(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> WithEps:
@@ -52,13 +49,10 @@ def with_eps(eps: float, net: nn.Module, X: Tensor, y: Tensor) -> WithEps:
     finally:
         for layer, own in zip(layers, kept, strict=True):
             layer.eps = own
-    var16, eps16 = torch.tensor([TINY, eps]).half()
     return WithEps(
         [var.sqrt() for var in variances],
         [(var / (var + eps)).sqrt() for var in variances],
         right,
-        1 / math.sqrt(TINY + eps),
-        float((var16 + eps16).float().rsqrt().half()),
     )
 
 

@@ -118,12 +118,6 @@ def test_the_deviation_is_what_a_layer_does(eps: float) -> None:
     assert all(layer.eps == 1e-5 for layer in bn_layers(net))
 
 
-def test_a_tiny_eps_is_gone_in_half_precision(tape: Record) -> None:
-    seen = with_eps(1e-10, tape.copy(8, 0.1), *images())
-    assert seen.half == math.inf
-    assert seen.constant == pytest.approx(1e4, rel=0.01)
-
-
 @pytest.mark.parametrize('eps', [0, -1, math.nan, math.inf])
 def test_eps_tells_its_range(tape: Record, eps: float) -> None:
     with pytest.raises(ValueError, match='eps must be above 0'):
