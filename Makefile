@@ -80,7 +80,8 @@ lint: $(READY)-test
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows \
 	  .github/workflows/*.yml
 
-# The lessons run twice: as they are, and with every exercise solved.
+# The lessons run as they are, and their exercises once more, solved, one
+# lesson after the other in a single kernel.
 SOLVED := build/solved
 
 test: lint suite
@@ -90,7 +91,7 @@ suite: $(READY)-test
 	$(PY) tests/notebooks/solved.py notebooks $(SOLVED)
 	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope \
-	  --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	  --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	  tests notebooks $(SOLVED)
 
 # In place, unless `make lessons INTO=folder` asks for copies.

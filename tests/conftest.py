@@ -4,6 +4,14 @@ import signal
 
 import pytest
 
+# What takes long for its number of tests: a kernel, a browser, processes.
+LONG = 'notebooks/', 'build/', 'tests/browser', 'tests/deploy', 'tests/workers'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no core is idle at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True, scope='session')
 def interrupts() -> None:

@@ -89,20 +89,34 @@ def test_solution_passes(number: str, task: Task) -> None:
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
-def test_copy_holds_the_solutions(path: Path, tmp_path: Path) -> None:
+def test_copy_holds_the_solutions(path: Path) -> None:
     nb = nbformat.read(path, 4)
     before = {cell.id: cell.source for cell in nb.cells}
-    after = nbformat.read(solve(path, tmp_path), 4)
-    changed = {c.id for c in after.cells if c.source != before[c.id]}
+    changed = {c.id for c in solve(nb) if c.source != before[c.id]}
     assert changed == {task.cell.id for task in tasks(nb)}
+    assert before == {cell.id: cell.source for cell in nb.cells}
 
 
-def test_command_writes_the_copies(tmp_path: Path) -> None:
+def test_command_writes_all_copies(tmp_path: Path) -> None:
     words = [sys.executable, ROOT / 'tests' / 'notebooks' / 'solved.py']
     words += [ROOT / 'notebooks', tmp_path]
     subprocess.run([*map(str, words)], check=True, capture_output=True)
-    written = {path.stem[:2] for path in tmp_path.glob('*.ipynb')}
-    assert written == {number for number, _ in TASKS} | {'11'}  # the hunt
+    copy = nbformat.read(tmp_path / 'exercises.ipynb', 4)
+    nbformat.validate(copy)
+    heads = [i for i, c in enumerate(copy.cells) if '%reset -f' in c.source]
+    lessons = sorted((ROOT / 'notebooks').glob('*.ipynb'))
+    want = [path for path in lessons if solve(nbformat.read(path, 4))]
+    assert [copy.cells[i].source for i in heads] == [
+        f'# {path.stem}\n%reset -f' for path in want
+    ]
+    assert {path.stem[:2] for path in want} == {n for n, _ in TASKS} | {'11'}
+    for i, end, path in zip(
+        heads, [*heads[1:], None], want, strict=True
+    ):  # the whole lesson, in order, behind its head
+        cells = solve(nbformat.read(path, 4))
+        assert [c.source for c in copy.cells[i + 1 : end]] == [
+            c.source for c in cells
+        ]
 
 
 # What learners write

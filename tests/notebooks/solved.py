@@ -1,18 +1,20 @@
-"""Lessons with answers filled in: python tests/notebooks/solved.py FROM TO.
+"""Exercises with answers filled in: python tests/notebooks/solved.py FROM TO.
 
 A stub is a code cell that ends in a check; its answer is the ```python block
 in the <details> of the task beside it. In a solved copy the check is followed
 by an assertion, so that whatever runs it sees a wrong answer. In the bug hunt
 the answer is the check itself, filled in.
 
-The lesson itself is run as it is, too. So its copy holds only what the answers
-need, and what uses them.
+The lessons themselves are run as they are, too. So the copy holds only what
+the answers need, and what uses them; all lessons stand in one notebook, each
+with no name left from the one before it, since a kernel takes long to start.
 """
 
 import ast
+import copy
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,34 +147,42 @@ def needed(sources: list[str], answers: set[int]) -> set[int]:
     return kept
 
 
-def solve(path: Path, folder: Path) -> Path:
-    """Write a copy of a lesson with every answer filled in.
+def solve(nb: Any) -> list[Any]:
+    """Return the cells of a lesson that are run again, answers filled in.
 
     Parameters
     ----------
-    path : the notebook
-    folder : where the copy goes, under the same name
-
-    Returns
-    -------
-    Path : that of the copy
+    nb : the notebook, which is left as it is
     """
-    nb = nbformat.read(path, 4)
-    filled = set()
-    for task in tasks(nb):
-        task.cell.source = task.solved
-        task.cell.outputs = []
-        filled.add(task.cell.id)
-    cells = [cell for cell in nb.cells if cell.cell_type == 'code']
-    places = {i for i, cell in enumerate(cells) if cell.id in filled}
-    kept = needed([cell.source for cell in cells], places)
-    nb.cells = [cells[i] for i in sorted(kept)]
-    folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nb, folder / path.name)
-    return folder / path.name
+    code = [copy.copy(cell) for cell in nb.cells if cell.cell_type == 'code']
+    answers = {task.cell.id: task.solved for task in tasks(nb)}
+    for cell in code:
+        cell.source = answers.get(cell.id, cell.source)
+        cell.outputs = []
+    places = {i for i, cell in enumerate(code) if cell.id in answers}
+    return [code[i] for i in sorted(needed([c.source for c in code], places))]
+
+
+def solve_all(paths: Iterable[Path]) -> Any:
+    """Return one notebook with the solved exercises of all lessons.
+
+    Parameters
+    ----------
+    paths : of the lessons
+    """
+    whole = nbformat.v4.new_notebook()
+    for path in paths:
+        if cells := solve(nbformat.read(path, 4)):
+            forget = nbformat.v4.new_code_cell(f'# {path.stem}\n%reset -f')
+            forget.id = 'forget'
+            whole.cells += [forget, *cells]
+            for cell in whole.cells[-len(cells) - 1 :]:
+                cell.id = f'{path.stem[:2]}-{cell.id}'
+    return whole
 
 
 if __name__ == '__main__':
-    for lesson in sorted(Path(sys.argv[1]).glob('*.ipynb')):
-        if any(tasks(nbformat.read(lesson, 4))):
-            print(solve(lesson, Path(sys.argv[2])))
+    lessons, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    solved = solve_all(sorted(lessons.glob('*.ipynb')))
+    nbformat.write(solved, folder / 'exercises.ipynb')
