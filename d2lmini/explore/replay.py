@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from math import inf
 from typing import Any
 
 import torch
@@ -87,7 +88,9 @@ class Record:
         """The norms (steps,) of the parameters' changes."""
         return self._rows[: self._step, -1]
 
-    def add(self, net: nn.Module, keep: Container[int]) -> None:
+    def add(
+        self, net: nn.Module, keep: Container[int], longer: float = inf
+    ) -> None:
         """Add a step: what the layers of momentum 1 remember is its batch."""
         place = _place(net)
         length = (place - self._place).norm()
@@ -96,7 +99,7 @@ class Record:
             self._rows = torch.cat([self._rows, torch.empty_like(self._rows)])
         self._rows[self._step] = torch.cat([*statistics(net), length[None]])
         self._step += 1
-        if self._step in keep:
+        if self._step in keep or length > longer:
             state = net.state_dict()
             self._kept[self._step] = {
                 name: value.clone() for name, value in state.items()
@@ -219,12 +222,13 @@ class _Recorder(Lines):
     record: Record
     net: nn.Module
     keep: Container[int]
+    longer: float
     other: Lines
     stretches: Iterator[int]  # from one step that is kept to the next
 
     def batch(self, history: History) -> None:
         """Record the batch; end where an interrupt was noted on the way."""
-        self.record.add(self.net, self.keep)
+        self.record.add(self.net, self.keep, self.longer)
         self.other.batch(history)
         if len(self.record.mean) in self.keep and not next(self.stretches, 0):
             raise KeyboardInterrupt
@@ -241,6 +245,7 @@ def record(
     num_epochs: int,
     lr: float,
     keep: Container[int],
+    longer: float = inf,
 ) -> tuple[Record, History]:
     """Train as `train_ch6` does and record every batch's statistics.
 
@@ -249,6 +254,7 @@ def record(
     net : nn.Module with torch's BN layers, on the CPU, weights started
     train_iter, test_iter, num_epochs, lr : as in `train_ch6`
     keep : steps whose weights are kept, counted from 1
+    longer : float, they are kept also where a step is longer than this
 
     Returns
     -------
@@ -272,7 +278,7 @@ def record(
         closing(watching(history, not quick())) as other,
     ):
         next(stretches)
-        recorder = _Recorder(tape, net, keep, other, stretches)
+        recorder = _Recorder(tape, net, keep, longer, other, stretches)
         fit(net, train_iter, test_iter, lr, 'cpu', history, recorder)
     if history.stopped_at:
         tape.stopped, n = True, max(tape.steps, default=0)
