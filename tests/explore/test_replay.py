@@ -70,6 +70,16 @@ def trained(momentum: float) -> dict[int, tuple[Tensor, Tensor, float]]:
     return probe.seen
 
 
+def test_weights_are_kept_after_long_steps_too(tape: Record) -> None:
+    longer = float(tape.lengths.sort().values[STEPS // 2])
+    more, _ = record(net(), batches(), batches(), 2, 0.5, KEPT, longer)
+    torch.testing.assert_close(more.lengths, tape.lengths)
+    long = [i for i, x in enumerate(tape.lengths, 1) if x > longer]
+    assert {*long} - {*KEPT}  # some that are not kept anyway
+    assert more.steps == sorted({*KEPT, *long})
+    assert tape.steps == [*KEPT]
+
+
 @pytest.mark.parametrize('momentum', [0.0, 0.001, 0.03, 0.1, 0.5, 0.9, 1.0])
 def test_a_replay_equals_a_training(tape: Record, momentum: float) -> None:
     X, y = (torch.cat(parts) for parts in zip(*batches(), strict=True))
