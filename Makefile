@@ -91,8 +91,8 @@ suite: $(READY)-test
 	$(PY) tests/notebooks/solved.py notebooks $(SOLVED)
 	D2LMINI_QUICK=1 D2LMINI_DATASET=$(DATASET) D2LMINI_LANG=both \
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope \
-	  --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	  tests notebooks $(SOLVED)
+	  --no-loadscope-reorder --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=300 tests notebooks $(SOLVED)
 
 # In place, unless `make lessons INTO=folder` asks for copies.
 lessons: $(READY)-test

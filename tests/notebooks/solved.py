@@ -173,11 +173,11 @@ def solve_all(paths: Iterable[Path]) -> Any:
     whole = nbformat.v4.new_notebook()
     for path in paths:
         if cells := solve(nbformat.read(path, 4)):
-            forget = nbformat.v4.new_code_cell(f'# {path.stem}\n%reset -f')
-            forget.id = 'forget'
-            whole.cells += [forget, *cells]
-            for cell in whole.cells[-len(cells) - 1 :]:
+            head = f'# {path.stem}\n%reset -f'
+            cells = [nbformat.v4.new_code_cell(head, id='forget'), *cells]
+            for cell in cells:
                 cell.id = f'{path.stem[:2]}-{cell.id}'
+            whole.cells += cells
     return whole
 
 

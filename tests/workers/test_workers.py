@@ -126,22 +126,16 @@ def odd(rank: int) -> object:
 
 
 @pytest.mark.parametrize(
-    ('work', 'number', 'seconds', 'told'),
+    ('work', 'seconds', 'told'),
     [
-        (raises, 2, 30, r'worker 1 died: ValueError: no such thing \(raises'),
-        (vanishes, 2, 30, 'worker 0 died: exit code 7'),
-        (
-            waits,
-            2,
-            1,
-            r'after 1 s.*worker 0 was at waits\(\).*worker 1 was at',
-        ),
-        (odd, 1, 30, 'worker 0 died: UnpicklingError'),
+        (raises, 30, r'worker 1 died: ValueError: no such thing \(raises'),
+        (vanishes, 30, 'worker 0 died: exit code 7'),
+        (waits, 3, r'after 3 s.*worker 0 was at waits\(\).*worker 1 was at'),
+        (odd, 30, 'worker [01] died: UnpicklingError'),
     ],
 )
 def test_an_end_is_told_and_nothing_is_left(
     work: Any,
-    number: int,
     seconds: float,
     told: str,
     tmp_path: Path,
@@ -149,7 +143,7 @@ def test_an_end_is_told_and_nothing_is_left(
 ) -> None:
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     with pytest.raises(workers.WorkerError, match=told):
-        workers.run(work, workers=number, seconds=seconds)
+        workers.run(work, seconds=seconds)
     assert not [*tmp_path.iterdir()]
     if sys.platform == 'linux':
         assert not processes(str(tmp_path))
@@ -169,7 +163,7 @@ def test_a_team_without_work_goes_home(
 ) -> None:
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     monkeypatch.setattr('d2lmini.workers.start.IDLE', 0.1)
-    assert workers.run(rank_of, workers=1) == [0]  # a team of its own
+    assert workers.run(rank_of, workers=3) == [0, 1, 2]  # a team of its own
     assert until(lambda: not processes(str(tmp_path)))
     assert until(lambda: not [*tmp_path.iterdir()])
 
@@ -179,7 +173,7 @@ def test_a_team_without_work_goes_home(
 def test_a_notebook_that_ends_leaves_none(how: int, tmp_path: Path) -> None:
     code = (
         'import time\nfrom d2lmini import workers\n'
-        'workers.run(lambda rank: time.sleep(600), workers=1, seconds=600)'
+        'workers.run(lambda rank: time.sleep(600), seconds=600)'
     )
     home = os.environ | {'TMPDIR': str(tmp_path)}
     # In the background of a shell an interrupt may be ignored.
@@ -189,7 +183,7 @@ def test_a_notebook_that_ends_leaves_none(how: int, tmp_path: Path) -> None:
     notebook = subprocess.Popen(
         [sys.executable, '-c', script], env=home, stderr=subprocess.DEVNULL
     )
-    started = until(lambda: len([*tmp_path.glob('*/*.here')]) == 1)
+    started = until(lambda: len([*tmp_path.glob('*/*.here')]) == 2)
     notebook.send_signal(how)
     notebook.wait(PATIENCE)
     assert started
