@@ -14,6 +14,7 @@ from functools import cache, partial
 from itertools import combinations
 from textwrap import dedent
 from time import monotonic
+from types import CodeType
 from typing import Any
 
 import torch
@@ -319,10 +320,13 @@ def _watched(answer: Any) -> Any:
 def _does_nothing(answer: Any) -> bool:
     """Tell whether a function is a stub: it holds a constant at most."""
     code = getattr(answer, '__code__', None)
+    return code is not None and _is_idle(code)
+
+
+@cache
+def _is_idle(code: CodeType) -> bool:
     idle = {'RESUME', 'NOP', 'LOAD_CONST', 'RETURN_VALUE', 'RETURN_CONST'}
-    return code is not None and idle >= {
-        step.opname for step in dis.get_instructions(code)
-    }
+    return idle >= {step.opname for step in dis.get_instructions(code)}
 
 
 def _is_stub(answer: Any) -> bool:

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from operator import is_
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -274,9 +275,8 @@ def run(
     whatever is raised anywhere in it. Only the reader's own
     KeyboardInterrupt gets through.
     """
-    printed = _Kept()
     limit = LIMIT if limit is None else limit
-    value, trouble = None, None
+    printed, value, trouble = _Kept(), None, None
     threads = {*threading.enumerate()}
     with untouched(), redirect_stdout(printed), redirect_stderr(_Kept()):
         try:
@@ -320,7 +320,7 @@ def untouched() -> Iterator[None]:
     """
     used: Any = torch.cuda.is_initialized  # it has no types
     gpus = range(torch.cuda.device_count()) if used() else ()
-    kept = [(put, get()) for get, put in _SETTINGS]
+    kept = [(get, put, get()) for get, put in _SETTINGS]
     ask, builtins.input = builtins.input, _no_input
     try:
         with (
@@ -340,8 +340,10 @@ def untouched() -> Iterator[None]:
             yield
     finally:
         builtins.input = ask
-        for put, value in kept:
-            put(value)
+        for get, put, value in kept:
+            # What is as it was is not set: the first call may take seconds.
+            if isinstance(value, tuple) or get() != value:
+                put(value)
 
 
 def _no_input(*_: Any) -> str:
@@ -355,7 +357,10 @@ def unpatched(outcome: Callable[[], Outcome]) -> Outcome:
     before = [(owner, {**vars(owner)}) for owner in _SHARED]
     came, found = outcome(), []
     for owner, old in before:
-        for name, value in {**vars(owner)}.items():
+        now = vars(owner)
+        if len(now) == len(old) and all(map(is_, now.values(), old.values())):
+            continue  # most are as they were
+        for name, value in {**now}.items():
             if name in old and old[name] is not value:
                 setattr(owner, name, old[name])
             elif name not in old and isinstance(owner, type):
