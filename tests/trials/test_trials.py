@@ -112,6 +112,7 @@ def at_an_end(
     [
         ('faster', 'steps', min),
         ('faster', 'held', min),
+        ('optimizers', 'steps', min),
         ('initial', 'valid', max),
         ('end', 'valid', max),
         ('end', 'valid_acc', max),
@@ -119,7 +120,6 @@ def at_an_end(
         ('end_lenet', 'valid_acc', max),
         ('dropout', 'valid', max),
         ('dropout', 'valid_acc', max),
-        ('dropout_long', 'valid', max),
         ('order', 'valid', max),
         ('gamma_beta', 'valid', max),
     ],
