@@ -201,9 +201,7 @@ def draw_histories(histories: dict[str, History]) -> 'Figure':
         right.set_title('test accuracy')
     fig.suptitle(told, color='0.3')
     fig.legend(
-        *right.get_legend_handles_labels(),
-        loc='outside lower center',
-        ncols=3,
+        *right.get_legend_handles_labels(), loc='outside lower center', ncols=3
     )
     return fig
 

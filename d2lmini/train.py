@@ -150,9 +150,7 @@ def evaluate_accuracy_gpu(
 
 
 def _accuracy(
-    net: Callable[[Any], Tensor],
-    data_iter: Batches,
-    device: Device | None,
+    net: Callable[[Any], Tensor], data_iter: Batches, device: Device | None
 ) -> float:
     right, seen, lost = 0.0, 0, 0
     with torch.no_grad():

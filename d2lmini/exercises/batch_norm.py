@@ -198,10 +198,7 @@ def trains(
 
 
 def runs(
-    X: Tensor,
-    mode: str,
-    after_a_step: bool = False,
-    gradients_on: bool = True,
+    X: Tensor, mode: str, after_a_step: bool = False, gradients_on: bool = True
 ) -> Case:
     """Look at a call in a mode: on X or, after a step of training, X + 1."""
 

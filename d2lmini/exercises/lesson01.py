@@ -62,8 +62,7 @@ check_relative_update = Exercise(
         | '范数相减，只看得到长度变了。转了方向、长度没变的呢？'
         | 'This sees only lengths: what about a weight that just turns?'
         | Edit(
-            '(after - before).norm()',
-            '(after.norm() - before.norm()).abs()',
+            '(after - before).norm()', '(after.norm() - before.norm()).abs()'
         ),
         'brackets': Edit(
             '(after - before).norm()', 'after.norm() - before.norm()'

@@ -97,8 +97,7 @@ VARIANCES: dict[str, Mistake] = {
     | Edit(_VAR, _MEAN.replace('X', '(X - mean).abs()') + '**2')
     | Edit(_VAR, _MEAN.replace('X', '(X - mean)') + '**2'),
     'variance-by-image': Edit(
-        _VAR,
-        _VAR.replace('(0, 2', '(2') + '.mean(dim=0, keepdim=True)',
+        _VAR, _VAR.replace('(0, 2', '(2') + '.mean(dim=0, keepdim=True)'
     )
     | '每张图先求了方差再平均：图与图的均值不同，也是离散。'
     | 'Variances of single images are averaged. Images differ, too.',
@@ -106,8 +105,7 @@ VARIANCES: dict[str, Mistake] = {
     | '和除以了样本数：一个通道里有多少个数？'
     | 'Sums are divided by the examples: how many values has a channel?'
     | Edit(
-        (_MEAN, _VAR),
-        (_MEAN.replace('mean', 'sum') + ' / len(X)', _SQUARES),
+        (_MEAN, _VAR), (_MEAN.replace('mean', 'sum') + ' / len(X)', _SQUARES)
     ),
     'reshaped': reshaped(),
 }
@@ -262,14 +260,10 @@ check_conv_backward = Exercise(
         **under_the_root('var'),
         **SLIPS,
         'examples-only': SLIPS['examples-only']
-        | Edit(
-            ('(0, 2, 3)', 'X.numel() // X.shape[1]'),
-            ('0', 'len(X)'),
-        ),
+        | Edit(('(0, 2, 3)', 'X.numel() // X.shape[1]'), ('0', 'len(X)')),
         'no-keepdim': SLIPS['no-keepdim']
         | Edit(
-            'g_X, g_gamma, g_beta',
-            'g_X, g_gamma.flatten(), g_beta.flatten()',
+            'g_X, g_gamma, g_beta', 'g_X, g_gamma.flatten(), g_beta.flatten()'
         ),
         'swapped': Edit('g_gamma, g_beta', 'g_beta, g_gamma')
         | '`g_gamma`和`g_beta`反了：哪一个要乘`X_hat`？'

@@ -6,13 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from d2lmini.exercises.engine import (
-    Case,
-    Edit,
-    Exercise,
-    Results,
-    named,
-)
+from d2lmini.exercises.engine import Case, Edit, Exercise, Results, named
 from d2lmini.exercises.lesson02 import images
 from d2lmini.norm import BatchNorm
 

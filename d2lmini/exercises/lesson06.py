@@ -431,8 +431,7 @@ check_freeze_norms = Exercise(
         | '丢弃法换不了模式了：只冻结批量归一化层。'
         | 'Dropout changes its mode no more: freeze batch norm alone.'
         | Edit(
-            'return net',
-            'net.train = lambda mode=True: net\n    return net',
+            'return net', 'net.train = lambda mode=True: net\n    return net'
         ),
         'all-frozen': Edit('return net', 'return net.requires_grad_(False)')
         | '所有层都不学了：只有批量归一化层该停。'

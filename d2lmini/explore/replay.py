@@ -21,13 +21,7 @@ from d2lmini.data import quick
 from d2lmini.history import History
 from d2lmini.show.lang import tr
 from d2lmini.show.stop import stoppable
-from d2lmini.train import (
-    Batches,
-    Lines,
-    evaluate_accuracy_gpu,
-    fit,
-    watching,
-)
+from d2lmini.train import Batches, Lines, evaluate_accuracy_gpu, fit, watching
 
 Stats = tuple[Tensor, Tensor]
 PIECE = 1000  # images: fewer at once take a little longer

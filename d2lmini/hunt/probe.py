@@ -84,9 +84,7 @@ def activations(
 
 
 def gradients(
-    net: nn.Module,
-    names: list[str] | None = None,
-    reduce: Reduce = norm,
+    net: nn.Module, names: list[str] | None = None, reduce: Reduce = norm
 ) -> AbstractContextManager[Record]:
     """Record the gradient of each layer's weight at every backward pass.
 

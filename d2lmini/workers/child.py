@@ -1,4 +1,4 @@
-"""One worker: python -m d2lmini.workers.child FOLDER RANK WORKERS."""
+"""One worker: a process of its own."""
 
 import os
 import pickle
@@ -49,13 +49,22 @@ def join(store: Path, rank: int, workers: int) -> None:
     )
 
 
-def main(folder: Path, rank: int, workers: int) -> None:
-    """Do one job after the other, until the notebook's process is gone."""
+def main(
+    folder: Path, rank: int, workers: int, words: Any, home: dict[str, str]
+) -> None:
+    """Do the jobs that words name, until the notebook's process is gone.
+
+    The folder is the team's, the environment the notebook's.
+    """
+    os.environ.clear()
+    os.environ.update(home)
+    with open(folder / f'{rank}.err', 'wb') as err:
+        for stream in (1, 2):  # what libraries say
+            os.dup2(err.fileno(), stream)
     jobs: Any = queue.SimpleQueue()
     now = ['0']  # the number of the job
-    told = threading.Thread(target=_listen, args=(jobs, now, folder, rank))
-    told.daemon = True
-    told.start()
+    args = words, jobs, now, folder, rank
+    threading.Thread(target=_listen, args=args, daemon=True).start()
     torch.set_num_threads(1)
     join(folder / 'store', rank, workers)
     DistributedDataParallel(nn.Linear(1, 1))  # the first one takes seconds
@@ -89,25 +98,24 @@ def _do(folder: Path, job: str, rank: int) -> None:
         os._exit(1)
 
 
-def _listen(jobs: Any, now: list[str], folder: Path, rank: int) -> None:
+def _listen(
+    words: Any, jobs: Any, now: list[str], folder: Path, rank: int
+) -> None:
     """Hand on the numbers of jobs; asked, or left alone, end.
 
     Asked, it tells before where the work is.
     """
-    while (word := sys.stdin.readline().strip()).isdigit():
-        jobs.put(word)
-    if word:
+    try:
+        while (word := words.recv()).isdigit():
+            jobs.put(word)
         frame = sys._current_frames()[threading.main_thread().ident or 0]
         place = _place(traceback.extract_stack(frame))
         (folder / f'{now[0]}.{rank}.error').write_text(place, 'utf8')
-    os._exit(1)
+    finally:
+        os._exit(1)
 
 
 def _place(frames: traceback.StackSummary) -> str:
     """Return the last line of the notebook's code, '' where there is none."""
     own = [f for f in frames if not f.filename.startswith(LIBRARIES)]
     return f'{own[-1].name}(), line {own[-1].lineno}' if own else ''
-
-
-if __name__ == '__main__':
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,23 +1,38 @@
 """Start workers from a notebook, and leave none of them behind."""
 
 import contextlib
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from d2lmini.show.lang import tr
+from d2lmini.workers import child
 
 LOOK = 0.02  # seconds between two looks at the workers
 START = 60  # seconds that they may take to start
 IDLE = 30  # seconds that they wait for more work
+
+
+def _context() -> Any:
+    """Return how to start processes: at once by a fork, where that is safe.
+
+    What they are forked from has imported what takes seconds.
+    """
+    if sys.platform != 'linux':
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['torch._dynamo', child.__name__])
+    return context
 
 
 class WorkerError(RuntimeError):
@@ -39,26 +54,30 @@ class Team:
         # On Windows what an ended process had open is held for a moment.
         self._place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.folder, self.jobs = Path(self._place.name), 0
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[BaseProcess] = []
+        self._words: list[Any] = []  # closed, they tell a worker to end
         self._rest = threading.Timer(0, lambda: None)
         try:
             for rank in range(workers):
-                self.processes.append(self._start(rank, workers))
+                self._start(rank, workers)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, rank: int, workers: int) -> subprocess.Popen[bytes]:
-        home = {'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1'}
-        words = sys.executable, '-m', 'd2lmini.workers.child'
-        with open(self.folder / f'{rank}.err', 'wb') as err:
-            return subprocess.Popen(
-                [*words, str(self.folder), str(rank), str(workers)],
-                stdin=subprocess.PIPE,  # closed, it tells a worker to end
-                stdout=err,
-                stderr=err,
-                env={**os.environ, **home},
-            )
+    def _start(self, rank: int, workers: int) -> None:
+        context = _context()
+        theirs, ours = context.Pipe(duplex=False)
+        self._words.append(ours)
+        args = self.folder, rank, workers, theirs, {**os.environ}
+        process = context.Process(target=child.main, args=args, daemon=True)
+        main = sys.modules['__main__']
+        sys.modules['__main__'] = ModuleType('__main__')  # no script runs anew
+        try:
+            process.start()
+        finally:
+            sys.modules['__main__'] = main
+        self.processes.append(process)
+        theirs.close()
 
     @property
     def alive(self) -> bool:
@@ -67,14 +86,12 @@ class Team:
 
     def codes(self) -> list[int | None]:
         """Return the exit codes, None for those that run."""
-        return [each.poll() for each in self.processes]
+        return [each.exitcode for each in self.processes]
 
     def say(self, rank: int, word: str) -> None:
         """Send a word to a worker, unless it is gone."""
         with contextlib.suppress(OSError):
-            stdin: Any = self.processes[rank].stdin
-            stdin.write(f'{word}\n'.encode())
-            stdin.flush()
+            self._words[rank].send(word)
 
     def read(self, rank: int, what: str) -> str | None:
         """Return a text that a worker wrote in this job, None for none."""
@@ -151,8 +168,7 @@ class Team:
             if code is None:
                 self.say(rank, 'where?')
         for rank, process in enumerate(self.processes):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(2)
+            process.join(2)
             place = self.read(rank, 'error')
             if place is None:
                 zh.append(f'进程{rank}没有回答')
@@ -174,12 +190,13 @@ class Team:
     def end(self) -> None:
         """End all workers and remove their folder."""
         self._rest.cancel()
-        for each in self.processes:
-            each.kill()
-            each.wait()
-            with contextlib.suppress(OSError):  # it has closed its end
-                each.stdin.close()  # type: ignore[union-attr]
-        self.processes = []
+        for process in self.processes:
+            process.kill()
+            process.join()
+            process.close()
+        for words in self._words:
+            words.close()
+        self.processes, self._words = [], []
         self._place.cleanup()
 
 
@@ -187,10 +204,7 @@ _team: Team | None = None
 
 
 def run(
-    work: Callable[..., Any],
-    *args: Any,
-    workers: int = 2,
-    seconds: float = 60,
+    work: Callable[..., Any], *args: Any, workers: int = 2, seconds: float = 60
 ) -> list[Any]:
     """Run a function in several processes that can talk, and wait for them.
 

@@ -27,17 +27,17 @@ PATIENCE = 60  # seconds to wait for what must come
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-def processes(word: str) -> list[int]:
-    """Return the processes whose command line has a word, but for us."""
-    found = []
-    for path in Path('/proc').glob('[0-9]*/cmdline'):
+def processes(folder: Path) -> set[int]:
+    """Return the processes that have a file in a folder open, but for us."""
+    found = set()
+    for link in Path('/proc').glob('[0-9]*/fd/*'):
         try:
-            words = path.read_bytes().decode(errors='replace')
+            target = os.readlink(link)
         except OSError:  # it has ended
             continue
-        if word in words and int(path.parent.name) != os.getpid():
-            found.append(int(path.parent.name))
-    return found
+        if target.startswith(f'{folder}/'):
+            found.add(int(link.parts[2]))
+    return found - {os.getpid()}
 
 
 def until(true: Any) -> bool:
@@ -120,6 +120,12 @@ def rank_of(rank: int) -> int:
     return rank
 
 
+@pytest.fixture(autouse=True, scope='module')
+def before() -> None:
+    """Start what workers are forked from: it has a folder of its own."""
+    workers.run(rank_of)
+
+
 def odd(rank: int) -> object:
     """Return what cannot be sent."""
     return object()
@@ -146,7 +152,7 @@ def test_an_end_is_told_and_nothing_is_left(
         workers.run(work, seconds=seconds)
     assert not [*tmp_path.iterdir()]
     if sys.platform == 'linux':
-        assert not processes(str(tmp_path))
+        assert not processes(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ def test_a_team_without_work_goes_home(
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     monkeypatch.setattr('d2lmini.workers.start.IDLE', 0.1)
     assert workers.run(rank_of, workers=3) == [0, 1, 2]  # a team of its own
-    assert until(lambda: not processes(str(tmp_path)))
+    assert until(lambda: not processes(tmp_path))
     assert until(lambda: not [*tmp_path.iterdir()])
 
 
@@ -184,10 +190,11 @@ def test_a_notebook_that_ends_leaves_none(how: int, tmp_path: Path) -> None:
         [sys.executable, '-c', script], env=home, stderr=subprocess.DEVNULL
     )
     started = until(lambda: len([*tmp_path.glob('*/*.here')]) == 2)
+    seen = processes(tmp_path)
     notebook.send_signal(how)
     notebook.wait(PATIENCE)
-    assert started
-    assert until(lambda: not processes(str(tmp_path)))
+    assert started and len(seen) == 2
+    assert until(lambda: not processes(tmp_path))
 
 
 # The layer.
