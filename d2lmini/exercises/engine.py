@@ -353,9 +353,7 @@ def try_case(
     """Try an answer on a case, and hold it against what is right."""
     want = _right(exercise, case)
     came = unpatched(lambda: observe(exercise, answer, case, spent))
-    tolerance = case.tolerance
-    if tolerance is None:
-        tolerance = exercise.tolerance
+    tolerance = case.tolerance or exercise.tolerance
     got: Results = {}
     wrong: dict[Name, Words] = {}
     if came.trouble is None:
@@ -611,16 +609,23 @@ def _spoiled(
     trials: list[Trial],
     wrong: set[tuple[Case, Name]],
 ) -> set[tuple[Case, Name]]:
-    """Return the results that a mistake makes wrong, by case and name.
-
-    It stops at one that is not among those given.
-    """
+    """Return what a mistake makes wrong, until it is none of those given."""
     spots: set[tuple[Case, Name]] = set()
     for trial in (trials[0], *reversed(trials)):  # the soonest to tell
-        made = _made(exercise, mistake, trial.case)
-        for key in trial.want:
-            if not trial.agrees(made, trial.want, key):
-                spots.add((trial.case, key))
+        spots |= _spoils(exercise, mistake, trial.case)
         if not spots <= wrong:
             break
     return spots
+
+
+@cache
+def _spoils(
+    exercise: Exercise, mistake: Mistake, case: Case
+) -> frozenset[tuple[Case, Name]]:
+    """Return what a mistake makes wrong in a case; it is the same for all."""
+    made, want = _made(exercise, mistake, case), _right(exercise, case)
+    tolerance = case.tolerance or exercise.tolerance
+    right = Trial(case, want, want, None, '', {}, tolerance)
+    return frozenset(
+        (case, key) for key in want if not right.agrees(made, want, key)
+    )
