@@ -42,7 +42,7 @@ class Sketch:
     turned, slanted, moved and scaled a little.
     """
 
-    def __init__(self, rng: np.random.Generator, n: int) -> None:
+    def __init__(self, rng: 'np.random.Generator', n: int) -> None:
         self._rng, self._n = rng, n
         self._image = np.zeros((n, SIDE, SIDE), np.float32)
         axis = (np.arange(SIDE, dtype=np.float32) - (SIDE - 1) / 2) * 2 / SIDE
