@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import d2lmini as d2l
 from d2lmini import workers
+from d2lmini.workers import start
 
 ROOT = Path(__file__).parents[2]
 LESSON = ROOT / 'notebooks' / '09_many_machines.ipynb'
@@ -161,6 +162,19 @@ def test_an_end_is_told_and_nothing_is_left(
 def test_other_numbers_are_refused(asked: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match='workers must be an int'):
         workers.run(waits, **asked)
+
+
+def test_where_no_fork_is_safe_they_are_started_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr('sys.platform', 'darwin')
+    workers.run(rank_of, workers=1)  # a team of its own
+    first = start._team
+    assert first is not None
+    kinds = {type(each).__name__ for each in first.processes}
+    assert kinds == {'SpawnProcess'}
+    with pytest.raises(workers.WorkerError, match='no such thing'):
+        workers.run(raises)
 
 
 @linux
