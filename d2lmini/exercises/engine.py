@@ -353,7 +353,7 @@ def try_case(
     """Try an answer on a case, and hold it against what is right."""
     want = _right(exercise, case)
     came = unpatched(lambda: observe(exercise, answer, case, spent))
-    tolerance = case.tolerance or exercise.tolerance
+    tolerance = _tolerance(exercise, case)
     got: Results = {}
     wrong: dict[Name, Words] = {}
     if came.trouble is None:
@@ -364,6 +364,10 @@ def try_case(
             if told is not None:
                 wrong[key] = told
     return Trial(case, want, got, came.trouble, came.printed, wrong, tolerance)
+
+
+def _tolerance(exercise: Exercise, case: Case) -> float:
+    return exercise.tolerance if case.tolerance is None else case.tolerance
 
 
 @cache
@@ -624,8 +628,7 @@ def _spoils(
 ) -> frozenset[tuple[Case, Name]]:
     """Return what a mistake makes wrong in a case; it is the same for all."""
     made, want = _made(exercise, mistake, case), _right(exercise, case)
-    tolerance = case.tolerance or exercise.tolerance
-    right = Trial(case, want, want, None, '', {}, tolerance)
+    right = Trial(case, want, want, None, '', {}, _tolerance(exercise, case))
     return frozenset(
         (case, key) for key in want if not right.agrees(made, want, key)
     )

@@ -52,10 +52,7 @@ def join(store: Path, rank: int, workers: int) -> None:
 def main(
     folder: Path, rank: int, workers: int, words: Any, home: dict[str, str]
 ) -> None:
-    """Do the jobs that words name, until the notebook's process is gone.
-
-    The folder is the team's, the environment the notebook's.
-    """
+    """Do the jobs that words name, until the notebook's process is gone."""
     os.environ.clear()
     os.environ.update(home)
     with open(folder / f'{rank}.err', 'wb') as err:

@@ -200,6 +200,8 @@ def test_case_has_its_own_tolerance() -> None:
     assert not CENTRE(off).ok
     assert replace(CENTRE, tolerance=1e-2)(off).ok
     assert replace(CENTRE, cases=[Case((X,), tolerance=1e-2)])(off).ok
+    exact = Case((X,), tolerance=0.0)  # nothing is allowed, not the usual
+    assert not replace(CENTRE, tolerance=1e-2, cases=[exact])(off).ok
 
 
 def test_right_answer_that_fails_is_our_fault() -> None:
